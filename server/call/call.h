@@ -1,0 +1,79 @@
+/* call.h - the life of a call: one chat from a front door to its end, one attempt after another.
+ *
+ *   PLANNED -> CONNECTING -> STREAMING -> DONE | FAILED | CANCELLED
+ *
+ * A call belongs to its front door; an attempt belongs to its call. The watch hears on_start once per
+ * attempt, any number of events, and on_end exactly once, always from the loop, never from inside
+ * call_start. The call frees itself after on_end; call_cancel is the only way to end it early. This
+ * version makes one attempt per call; retries and fallback join in call_next_attempt. */
+#ifndef SERVER_CALL_CALL_H
+#define SERVER_CALL_CALL_H
+
+#include "protocol/base/err.h"
+#include "server/base/loop.h"
+#include "server/call/route.h"
+#include "server/model/chat.h"
+#include "server/model/event.h"
+#include "server/upstream/carrier.h"
+
+struct calls; /* all calls of the daemon */
+struct call;
+
+struct calls *calls_new(struct loop *loop, struct upstream *up, struct providers *ps,
+    struct credentials *cs, struct routes *rs);
+/* Cancels what runs (no on_end comes). */
+void calls_free(struct calls *cs);
+size_t calls_count(const struct calls *cs);
+
+struct call_start {
+	const struct target *target;
+	unsigned attempt;
+	const char *why; /* "persistent", "request", ... */
+};
+
+struct call_end {
+	int code;                 /* 0 = done, else MP_E_... */
+	enum stop_reason stop;    /* when code is 0 */
+	const struct error *error; /* when code is not 0: message and hint for people, provider, retry_after */
+	const struct failure *failure; /* what the provider said; NULL when it never came to that */
+	bool partial;             /* something was delivered before the failure */
+	struct usage usage;
+	const struct target *target;
+	int64_t duration_ms;
+	int64_t first_token_ms;   /* -1 = nothing came */
+};
+
+struct call_watch {
+	void (*on_start)(void *arg, const struct call_start *s);
+	/* TEXT, REASONING (if wanted), TOOL_*, USAGE, WARNING. */
+	void (*on_event)(void *arg, const struct event *e);
+	void (*on_end)(void *arg, const struct call_end *e);
+};
+
+/* Takes chat. Route is copied. timeout_ms 0 = the default total. NULL and err when it cannot begin at all (too
+ * many calls, shutting down); everything later arrives through on_end. client: name for status. */
+struct call *call_start(struct calls *cs, struct chat_request *chat, const struct route *route,
+    int64_t timeout_ms, const char *client, const struct call_watch *watch, void *arg,
+    struct error *err);
+/* Ends it: on_end comes with stop CANCELLED (code 0) on the next tick, unless silent (the owner is
+ * gone): then nothing more comes. */
+void call_cancel(struct call *c, bool silent);
+/* Back-pressure: a slow reader pauses its transfer. */
+void call_pause(struct call *c, bool paused);
+
+/* For prompt.list and status. Borrowed. */
+struct call_info {
+	const struct target *target;
+	const char *client;
+	const char *state; /* "connecting", "streaming" */
+	int64_t started_ms;
+	int64_t bytes; /* of text so far */
+};
+void call_info(const struct call *c, struct call_info *out);
+void calls_each(const struct calls *cs, void (*each)(void *arg, const struct call *c), void *arg);
+/* No new calls from now on (MP_E_SHUTTING_DOWN). */
+void calls_drain(struct calls *cs);
+/* Ends what still runs, each with MP_E_SHUTTING_DOWN. */
+void calls_abort(struct calls *cs);
+
+#endif

@@ -1,0 +1,64 @@
+/* dialect.h - a wire language: a page of pure functions over memory.
+ *
+ * No socket, file, clock or global. The framing and the carrier are words in its row, so the same
+ * code serves HTTP and a recorded answer in a test. dialects.def lists the rows. */
+#ifndef SERVER_DIALECT_DIALECT_H
+#define SERVER_DIALECT_DIALECT_H
+
+#include "protocol/base/err.h"
+#include "server/model/chat.h"
+#include "server/model/event.h"
+#include "server/model/failure.h"
+#include "server/model/provider.h"
+#include "server/model/target.h"
+#include "server/model/wire.h"
+
+/* What encode may know about where the chat goes. Borrowed. */
+struct dialect_target {
+	const struct provider *provider;
+	const char *model; /* the upstream id */
+};
+
+struct dialect {
+	const char *name;
+	enum carrier_kind carrier;
+	enum framing framing;
+	enum auth_style auth_style;
+	size_t state_size;
+
+	/* Chat in, wire bytes out. Warnings (something dropped or bent) go to sink as EVENT_WARNING.
+	 * MP_E_INVALID_PARAMS (with err) when the chat cannot be said in this language. */
+	int (*encode)(const struct chat_request *chat, const struct dialect_target *to,
+	    struct wire_request *out, const struct event_sink *sink, struct error *err);
+
+	/* One answer: state is state_size zeroed bytes owned by the caller. begin may be NULL. */
+	void (*begin)(void *state, const struct chat_request *chat);
+	/* One frame, or a whole JSON reply, in; events out. After EVENT_FINISH or EVENT_ERROR nothing
+	 * more is emitted (usage that comes later is still reported before EVENT_FINISH: a dialect holds
+	 * FINISH back until the stream's own end marker, or until `end`). Always returns; bad input
+	 * becomes EVENT_ERROR. */
+	void (*frame)(void *state, const struct frame *f, const struct event_sink *sink);
+	void (*body)(void *state, struct slice json, const struct event_sink *sink);
+	/* The bytes are over. If no terminal event was emitted yet: EVENT_FINISH when the stream had all
+	 * that matters (a finish reason), else EVENT_ERROR of class protocol. */
+	void (*end)(void *state, const struct event_sink *sink);
+	void (*clear)(void *state);
+
+	/* Status >= 300, headers, body (may be empty, HTML, cut): the class and the story.
+	 * now_ms: the caller's wall clock, for dates in headers. */
+	void (*refuse)(const struct provider *p, const struct wire_head *head, struct slice body,
+	    int64_t now_ms, struct failure *out);
+
+	/* GET for the model list (also the health probe), and its reply's ids. NULL where there is none. */
+	int (*list_request)(const struct provider *p, struct wire_request *out);
+	int (*list_reply)(struct slice json, void (*each)(void *arg, struct slice id), void *arg);
+};
+
+/* By name; NULL when this version has no such dialect. */
+const struct dialect *dialect_find(const char *name);
+/* All rows, NULL-terminated. */
+const struct dialect *const *dialect_list(void);
+/* Whether the word is a dialect of DESIGN.md section 1, existing here or not yet. */
+bool dialect_name_known(const char *name);
+
+#endif

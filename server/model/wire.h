@@ -1,0 +1,63 @@
+/* wire.h - the nouns between a dialect and a carrier: what is sent, what comes back. */
+#ifndef SERVER_MODEL_WIRE_H
+#define SERVER_MODEL_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "protocol/base/buf.h"
+#include "protocol/base/str.h"
+
+enum carrier_kind {
+	CARRIER_HTTP,
+	CARRIER_LOOPBACK, /* the built-in echo: the request's body comes back as its answer's lines */
+};
+
+enum framing {
+	FRAMING_SSE,
+	FRAMING_NDJSON,
+};
+
+/* How the key travels; the carrier puts it there, a dialect never sees it. */
+enum auth_style { AUTH_STYLE_NONE, AUTH_STYLE_BEARER, AUTH_STYLE_X_API_KEY, AUTH_STYLE_X_GOOG_API_KEY };
+
+#define WIRE_HEADERS_MAX 8
+
+/* What a dialect's encode makes. Cleared with wire_request_clear. */
+struct wire_request {
+	const char *method; /* "POST", "GET"; static */
+	char path[256];     /* below the base URL: "/chat/completions" */
+	struct {
+		char name[48];
+		char value[256];
+	} headers[WIRE_HEADERS_MAX]; /* none of them secret */
+	size_t header_count;
+	struct buf body; /* ceiling 64 MiB */
+	bool stream;     /* an incremental answer was asked for */
+};
+
+struct header {
+	struct slice name; /* lower case */
+	struct slice value;
+};
+
+/* The answer's head, borrowed for the callback. */
+struct wire_head {
+	int status;
+	const struct header *headers;
+	size_t header_count;
+};
+/* Value of the first header of that (lower case) name; the empty slice when there is none. */
+struct slice wire_header(const struct wire_head *h, const char *name);
+
+/* A piece of the answer that is whole in its framing. */
+struct frame {
+	struct slice event; /* SSE: the event name, empty = none */
+	struct slice data;
+};
+
+void wire_request_init(struct wire_request *r);
+void wire_request_clear(struct wire_request *r);
+int wire_request_header(struct wire_request *r, const char *name, const char *value);
+
+#endif

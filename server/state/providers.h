@@ -1,0 +1,68 @@
+/* providers.h - all providers: the catalogue, and the user's own rows over it. */
+#ifndef SERVER_STATE_PROVIDERS_H
+#define SERVER_STATE_PROVIDERS_H
+
+#include "protocol/base/err.h"
+#include "server/model/provider.h"
+#include "server/state/changes.h"
+#include "server/store/store.h"
+
+struct providers;
+
+int providers_new(struct store *store, struct changes *changes, struct providers **out,
+    struct error *err);
+void providers_free(struct providers *ps);
+
+/* By name, or by another name the catalogue gives it ("claude-code-max", "qwen-direct"). Borrowed until
+ * the next change. NULL when there is none. */
+const struct provider *providers_find(const struct providers *ps, const char *name);
+const struct provider *providers_find_id(const struct providers *ps, const char *id);
+/* Sorted by name; index 0..count-1. */
+size_t providers_count(const struct providers *ps);
+const struct provider *providers_at(const struct providers *ps, size_t i);
+
+/* ---- inside changes_begin/commit ---- */
+
+/* Adds the user's own provider (copied). Name taken: MP_E_CONFLICT. Checks name, URL, dialect word,
+ * header-safe values; a URL whose host is no loopback needs https. */
+int providers_add(struct providers *ps, const struct provider *p, struct error *err);
+/* Replaces it by `changed`; `fields` are the members that differ, space separated ("base_url enabled
+ * name"). A rename keeps the id. */
+int providers_update(struct providers *ps, const char *name, const struct provider *changed,
+    const char *fields, struct error *err);
+/* The user's own row goes; a catalogue provider comes back as it was shipped (*reverted), or
+ * MP_E_INVALID_STATE when there is nothing to remove. */
+int providers_remove(struct providers *ps, const char *name, bool *reverted, struct error *err);
+
+/* Adds up to four near names to err as candidates. */
+void providers_suggest(const struct providers *ps, const char *text, struct error *err);
+
+/* ---- status: not stored, told on topic providers ---- */
+enum provider_status {
+	STATUS_ACTIVE, /* only as seen from outside: the effective route uses it */
+	STATUS_AVAILABLE,
+	STATUS_RATE_LIMITED,
+	STATUS_ERROR,
+	STATUS_LOCKED,
+	STATUS_NO_CREDENTIAL,
+	STATUS_DISABLED,
+};
+const char *provider_status_name(enum provider_status s);
+
+/* What calls and checks learned. Latency feeds a running median. */
+void providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms);
+void providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
+    int64_t until_ms);
+struct provider_health {
+	int code;               /* MP_E_... of the last failure; 0 = fine or never used */
+	const char *message;    /* borrowed; "" = none */
+	int64_t since_ms;       /* when it became so; 0 = never used */
+	int64_t until_ms;       /* rate-limited until; 0 = unknown */
+	int64_t last_used_ms;   /* 0 = never */
+	int64_t latency_p50_ms; /* -1 = unknown */
+	int64_t models_count;   /* from the last listing; -1 = unknown */
+};
+void providers_health(const struct providers *ps, const char *name, struct provider_health *out);
+void providers_set_models_count(struct providers *ps, const char *name, int64_t count);
+
+#endif

@@ -1,0 +1,109 @@
+/* rows.h - the families of rows in state.db, and the functions that read and write them.
+ *
+ * Loaders call `each` per row with borrowed data. Writers replace by key. A row's rev is the state
+ * revision that wrote it. */
+#ifndef SERVER_STORE_ROWS_H
+#define SERVER_STORE_ROWS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/model/provider.h"
+#include "server/store/store.h"
+
+/* ---- providers: the user's own, and the user's changes to catalogue ones ----
+ * A row holds the whole provider except that `changed` names the members the user set ("base_url
+ * enabled"), so that a newer catalogue still improves the others; "*" = all (the user's own). */
+struct provider_row {
+	const struct provider *provider;
+	const char *changed;
+};
+int store_provider_each(struct store *s, void (*each)(void *arg, const struct provider_row *row),
+    void *arg);
+int store_provider_put(struct store *s, const struct provider_row *row); /* key: provider->id */
+int store_provider_delete(struct store *s, const char *id);
+
+/* ---- credentials: sealed ---- */
+struct credential_row {
+	const char *id;          /* UUID of the row, part of what the seal covers */
+	const char *provider_id; /* providers.id or the catalogue id */
+	const char *label;
+	const char *origin;      /* scheme://host:port it is bound to */
+	bool origin_moved;       /* the user moved the provider: refused as `origin`, not `tampered` */
+	const void *sealed;
+	size_t sealed_len;
+	int64_t generation;      /* of the master key */
+	const char *fingerprint; /* 8 hex digits */
+	const char *last4;       /* "" when the key has < 20 characters */
+	int64_t created_ms;
+	int64_t last_ok_ms;      /* 0 = never */
+	int64_t last_fail_ms;    /* 0 = never */
+	const char *last_code;   /* wire error code of the last failure, "" = none */
+	int64_t session_id;      /* temporary credentials of later versions; 0 = none */
+	int64_t expires_ms;      /* 0 = never */
+	int64_t rev;
+};
+int store_credential_each(struct store *s, void (*each)(void *arg, const struct credential_row *row),
+    void *arg);
+int store_credential_put(struct store *s, const struct credential_row *row); /* key: provider_id+label */
+int store_credential_delete(struct store *s, const char *provider_id, const char *label);
+int store_credential_checked(struct store *s, const char *id, int64_t ok_ms, int64_t fail_ms,
+    const char *code);
+/* After a delete: nothing of it stays in the WAL. */
+int store_checkpoint(struct store *s);
+
+/* ---- vault: key slots that wrap the master key ---- */
+struct key_slot_row {
+	int64_t id;
+	const char *type; /* "key-file"; later "passphrase", ... */
+	const void *salt;
+	size_t salt_len;
+	int64_t ops, mem_bytes;
+	int64_t generation;
+	const void *wrapped;
+	size_t wrapped_len;
+	int64_t created_ms;
+};
+int store_key_slot_each(struct store *s, void (*each)(void *arg, const struct key_slot_row *row),
+    void *arg);
+int store_key_slot_put(struct store *s, const struct key_slot_row *row, int64_t *id);
+int store_key_slot_delete(struct store *s, int64_t id);
+
+/* ---- models the user added, and nicknames ---- */
+struct model_row {
+	const char *provider_id;
+	const char *model;
+	const char *nick; /* NULL = none; unique over all */
+	int64_t added_ms;
+	int64_t expires_ms; /* 0 = never */
+	bool listed;        /* false: the row exists for its nickname only */
+	int64_t rev;
+};
+int store_model_each(struct store *s, void (*each)(void *arg, const struct model_row *row), void *arg);
+int store_model_put(struct store *s, const struct model_row *row); /* key: provider_id + model */
+int store_model_delete(struct store *s, const char *provider_id, const char *model);
+
+/* ---- overrides: the live choice ---- */
+struct override_row {
+	int64_t id;        /* 0 = assign */
+	const char *scope; /* "" = global */
+	bool temporary;
+	const char *provider_id;
+	const char *model; /* as chosen: alias or upstream id */
+	const char *label;
+	int64_t since_ms;
+	int64_t expires_ms;      /* wall clock; 0 = no end of its own */
+	int64_t expires_boot_ms; /* the same moment in clock_boot_ms; 0 = none */
+	const char *boot_id;     /* temporary ones end with the boot that made them */
+	bool previous;           /* kept for undo, not in force */
+	int64_t rev;
+};
+int store_override_each(struct store *s, void (*each)(void *arg, const struct override_row *row),
+    void *arg);
+int store_override_put(struct store *s, const struct override_row *row, int64_t *id);
+int store_override_delete(struct store *s, int64_t id);
+/* All rows of a scope in force become its `previous` ones; older previous ones go. */
+int store_override_shift(struct store *s, const char *scope);
+
+#endif

@@ -1,0 +1,40 @@
+/* store.h - state.db: opening, transactions, schema (THREATS.md section 10). SQL lives in this folder only.
+ *
+ * Family headers beside this one (provider_rows.h, ...) read and write rows; they are called inside a
+ * transaction of the caller when they write. Every function returns 0, MP_E_NOT_FOUND where a row may be
+ * missing, or MP_E_STORAGE; after an I/O error the store is read-only until reopened. */
+#ifndef SERVER_STORE_STORE_H
+#define SERVER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/base/err.h"
+
+struct store;
+
+/* Opens or creates <data_dir>/state.db (data_dir exists and is private, see private_dir_open); checks
+ * file kind, owner, mode, application_id, user_version, quick_check; runs migrations, each in one
+ * transaction after a copy of the old file. The error says what to do.
+ * MP_E_NOT_PERMITTED: modes, owners, links. MP_E_STORAGE: I/O, full, corrupt, read-only. MP_E_BUSY:
+ * another process has it open. MP_E_VERSION_MISMATCH: a newer schema or not our file. */
+int store_open(const char *data_dir, struct store **out, struct error *err);
+void store_close(struct store *s);
+const char *store_path(const struct store *s);
+/* True after an I/O error: reads go on, writes return MP_E_STORAGE. */
+bool store_read_only(const struct store *s);
+
+/* One transaction at a time; commit is durable (synchronous=FULL) when it returns 0. A failed commit has
+ * rolled back. */
+int store_begin(struct store *s);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* Small facts: the state revision, generation counters. Text keys and values. */
+int store_meta_get(struct store *s, const char *key, char **value); /* caller frees */
+int store_meta_set(struct store *s, const char *key, const char *value);
+
+int store_schema_version(void); /* the newest this program knows */
+
+#endif

@@ -1,0 +1,64 @@
+/* carrier.h - one face for everything that moves a provider's bytes.
+ *
+ * A transfer is one request and its answer. The owner gets callbacks from the loop, never from inside
+ * transfer_start; on_end comes exactly once, unless the owner cancels first (then nothing comes any
+ * more). The transfer frees itself after on_end or transfer_cancel. */
+#ifndef SERVER_UPSTREAM_CARRIER_H
+#define SERVER_UPSTREAM_CARRIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/base/buf.h"
+#include "protocol/base/secret.h"
+#include "protocol/base/str.h"
+#include "server/model/failure.h"
+#include "server/model/wire.h"
+
+/* Where it goes and how patient we are. Borrowed for transfer_start only (it copies). */
+struct endpoint {
+	const char *base_url;
+	const char *ca_file; /* NULL = system */
+	const char *proxy;   /* NULL = none, whatever the environment says */
+	bool local;          /* loopback and private addresses allowed, http allowed on loopback */
+	enum auth_style auth_style;
+	const struct secret *key; /* NULL = none */
+	int64_t connect_ms, first_byte_ms, silence_ms, total_ms; /* 0 = the defaults of THREATS section 9 */
+};
+
+struct transfer_callbacks {
+	/* Once, before any frame; also for error statuses. */
+	void (*on_head)(void *arg, const struct wire_head *head);
+	/* Each event or line of a 2xx answer whose content type is the dialect's framing. Not called while
+	 * paused. */
+	void (*on_frame)(void *arg, const struct frame *f);
+	/* The whole body of an answer that is not framed: an error status (cut at 64 KiB), or a JSON
+	 * reply. Once, before on_end. */
+	void (*on_body)(void *arg, struct slice body);
+	/* The end. failure.class FAILURE_NONE: all bytes came (the dialect judges completeness). */
+	void (*on_end)(void *arg, const struct failure *failure);
+};
+
+struct upstream; /* the carriers of one loop; keeps connections alive between requests */
+struct transfer;
+struct loop;
+
+struct upstream *upstream_new(struct loop *loop);
+/* Cancels what still runs. */
+void upstream_free(struct upstream *u);
+/* New CA and proxy settings, connections dropped when idle (SIGHUP). */
+void upstream_reload(struct upstream *u);
+
+/* Takes the content of req (left empty). framing: what the dialect expects of a stream. NULL and err when
+ * it cannot even start (bad URL, memory). */
+struct error;
+struct transfer *transfer_start(struct upstream *u, enum carrier_kind carrier, enum framing framing,
+    const struct endpoint *to, struct wire_request *req, const struct transfer_callbacks *cb,
+    void *arg, struct error *err);
+/* Stops reading from the provider; frames already read wait (bounded). */
+void transfer_pause(struct transfer *t, bool paused);
+/* Ends it at once; no callback any more. Allowed inside a callback. */
+void transfer_cancel(struct transfer *t);
+
+#endif
