@@ -1,0 +1,1 @@
+"""What the end-to-end tests share: a real daemon, a scripted provider, a plain msgpack-RPC client."""
