@@ -1,0 +1,76 @@
+#include "server/model/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "protocol/base/err.h"
+
+#define BODY_MAX_BYTES ((size_t)64 << 20)
+
+struct slice
+wire_header(const struct wire_head *h, const char *name)
+{
+	for (size_t i = 0; i < h->header_count; i++)
+		if (slice_eq(h->headers[i].name, name))
+			return h->headers[i].value;
+	return (struct slice){ NULL, 0 };
+}
+
+void
+wire_request_init(struct wire_request *r)
+{
+	memset(r, 0, sizeof *r);
+	buf_init(&r->body, BODY_MAX_BYTES);
+}
+
+void
+wire_request_clear(struct wire_request *r)
+{
+	buf_clear(&r->body);
+	wire_request_init(r);
+}
+
+/* RFC 9110 tchar for the name; visible ASCII, blanks and tabs for the value. CR and LF would be sent as they
+ * are by the HTTP library. */
+static bool
+header_valid(const char *name, const char *value)
+{
+	static const char marks[] = "!#$%&'*+-.^_`|~";
+
+	if (*name == '\0')
+		return false;
+	for (const char *p = name; *p != '\0'; p++) {
+		bool alnum = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+		    || (*p >= '0' && *p <= '9');
+
+		if (!alnum && strchr(marks, *p) == NULL)
+			return false;
+	}
+	for (const char *p = value; *p != '\0'; p++)
+		if ((*p < 0x20 || *p > 0x7e) && *p != '\t')
+			return false;
+	return true;
+}
+
+int
+wire_request_header(struct wire_request *r, const char *name, const char *value)
+{
+	size_t i;
+
+	if (!header_valid(name, value))
+		return MP_E_INVALID_PARAMS;
+	if (strlen(name) >= sizeof r->headers[0].name
+	    || strlen(value) >= sizeof r->headers[0].value)
+		return MP_E_TOO_LARGE;
+	for (i = 0; i < r->header_count; i++)
+		if (strcasecmp(r->headers[i].name, name) == 0)
+			break;
+	if (i == WIRE_HEADERS_MAX)
+		return MP_E_TOO_MANY;
+	snprintf(r->headers[i].name, sizeof r->headers[i].name, "%s", name);
+	snprintf(r->headers[i].value, sizeof r->headers[i].value, "%s", value);
+	if (i == r->header_count)
+		r->header_count++;
+	return 0;
+}
