@@ -1,0 +1,81 @@
+#include "server/base/clock.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef CLOCK_BOOTTIME
+#define SINCE_BOOT CLOCK_BOOTTIME
+#else
+#define SINCE_BOOT CLOCK_MONOTONIC /* counts suspend where there is no CLOCK_BOOTTIME (macOS) */
+#endif
+
+static int64_t
+read_us(clockid_t id)
+{
+	struct timespec ts = { 0, 0 };
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_wall_ms(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t
+clock_monotonic_ms(void)
+{
+	return read_us(CLOCK_MONOTONIC) / 1000;
+}
+
+int64_t
+clock_monotonic_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_boot_ms(void)
+{
+	return read_us(SINCE_BOOT) / 1000;
+}
+
+static void
+read_boot_id(char *out, size_t size)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	out[0] = '\0';
+	if (fd < 0)
+		return;
+	n = read(fd, out, size - 1);
+	close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	out[strcspn(out, "\r\n")] = '\0';
+}
+
+const char *
+clock_boot_id(void)
+{
+	static char id[128];
+	static bool known;
+	const char *test;
+
+	if (known)
+		return id;
+	known = true;
+	test = getenv("MODELPD_TEST_BOOT_ID");
+	if (test == NULL) {
+		read_boot_id(id, sizeof id);
+		return id;
+	}
+	strncpy(id, test, sizeof id - 1);
+	return id;
+}
