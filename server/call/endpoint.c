@@ -1,0 +1,84 @@
+/* endpoint.c - where a request goes and with which key; an answer's head, kept. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/call/attempt.h"
+#include "server/state/credentials.h"
+
+/* A local server may load a model for minutes before the first byte. */
+#define LOCAL_FIRST_BYTE_MS 600000
+
+int
+endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider *p,
+    const char *label, enum auth_style style, struct error *err)
+{
+	int r = 0;
+
+	memset(to, 0, sizeof(*to));
+	to->base_url = p->base_url;
+	to->ca_file = p->ca_file;
+	to->proxy = p->proxy;
+	to->local = p->type == PROVIDER_LOCAL;
+	to->auth_style = style;
+	if (to->local)
+		to->first_byte_ms = LOCAL_FIRST_BYTE_MS;
+	if (style == AUTH_STYLE_NONE)
+		return 0;
+
+	switch (p->auth) {
+	case AUTH_API_KEY:
+		r = credentials_open(cs, p, label, &to->key, err);
+		break;
+	case AUTH_OPTIONAL_KEY:
+		/* No key is fine; a key that is there but cannot be used is not: the answer would
+		 * differ from what the user set up. */
+		if (credentials_find(cs, p->name, label) != NULL)
+			r = credentials_open(cs, p, label, &to->key, err);
+		break;
+	case AUTH_OAUTH_PERSONAL:
+	case AUTH_NONE:
+		break;
+	}
+	if (to->key == NULL)
+		to->auth_style = AUTH_STYLE_NONE;
+	return r;
+}
+
+void
+head_copy_set(struct head_copy *to, const struct wire_head *head)
+{
+	size_t at = 0;
+
+	head_copy_clear(to);
+	to->head.status = head->status;
+	if (head->header_count == 0)
+		return;
+	to->headers = calloc(head->header_count, sizeof(*to->headers));
+	if (to->headers == NULL)
+		return;
+	for (size_t i = 0; i < head->header_count; i++) {
+		buf_add(&to->text, head->headers[i].name.data, head->headers[i].name.len);
+		buf_add(&to->text, head->headers[i].value.data, head->headers[i].value.len);
+	}
+	if (to->text.failed || to->text.data == NULL)
+		return;
+	/* Only now does the text stand still. */
+	for (size_t i = 0; i < head->header_count; i++) {
+		to->headers[i].name.data = to->text.data + at;
+		to->headers[i].name.len = head->headers[i].name.len;
+		at += head->headers[i].name.len;
+		to->headers[i].value.data = to->text.data + at;
+		to->headers[i].value.len = head->headers[i].value.len;
+		at += head->headers[i].value.len;
+	}
+	to->head.headers = to->headers;
+	to->head.header_count = head->header_count;
+}
+
+void
+head_copy_clear(struct head_copy *h)
+{
+	free(h->headers);
+	buf_clear(&h->text);
+	memset(h, 0, sizeof(*h));
+}

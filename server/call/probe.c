@@ -1,0 +1,257 @@
+#include "server/call/probe.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/clock.h"
+#include "server/call/listing.h"
+#include "server/call/probe_list.h"
+#include "server/call/story.h"
+
+#define PROBE_DEFAULT_MS 15000
+#define DEEP_MAX_TOKENS 16
+
+struct probe {
+	struct probes *owner;
+	struct probe *prev, *next;
+	void (*on_done)(void *arg, const struct probe_result *r);
+	void *arg;
+
+	struct target target;
+	bool deep;
+	int64_t timeout_ms, started_ms;
+	struct listing *listing;
+	struct call *call;
+	int64_t latency_ms, models, first_token_ms;
+
+	bool dead;
+	struct loop_deferred begin;
+	struct loop_deferred reaper;
+};
+
+static void
+probe_free(struct probe *p)
+{
+	struct loop *loop = p->owner->parts.loop;
+
+	if (p->prev != NULL)
+		p->prev->next = p->next;
+	else
+		p->owner->probes = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
+	loop_defer_cancel(loop, &p->begin);
+	loop_defer_cancel(loop, &p->reaper);
+	if (p->call != NULL)
+		call_cancel(p->call, true);
+	listing_free(p->listing);
+	target_clear(&p->target);
+	free(p);
+}
+
+static void
+probe_reap(void *arg)
+{
+	probe_free(arg);
+}
+
+void
+probe_cancel(struct probe *p)
+{
+	if (p->dead)
+		return;
+	p->dead = true;
+	listing_stop(p->listing);
+	if (p->call != NULL)
+		call_cancel(p->call, true);
+	p->call = NULL;
+	loop_defer_cancel(p->owner->parts.loop, &p->begin);
+	loop_defer(p->owner->parts.loop, &p->reaper, probe_reap, p);
+}
+
+static void
+probe_done(struct probe *p, const struct error *err)
+{
+	struct probe_result r = {
+		.code = err != NULL ? err->code : 0,
+		.error = err,
+		.target = &p->target,
+		.latency_ms = p->latency_ms,
+		.models = p->models,
+		.first_token_ms = p->first_token_ms,
+	};
+
+	if (p->dead)
+		return;
+	probe_cancel(p);
+	p->on_done(p->arg, &r);
+}
+
+/* ---- deep: one word from the model ---- */
+
+static void
+probe_call_started(void *arg, const struct call_start *s)
+{
+	(void)arg;
+	(void)s;
+}
+
+static void
+probe_call_event(void *arg, const struct event *e)
+{
+	(void)arg;
+	(void)e;
+}
+
+static void
+probe_call_ended(void *arg, const struct call_end *e)
+{
+	struct probe *p = arg;
+
+	p->call = NULL;
+	p->first_token_ms = e->first_token_ms;
+	if (p->latency_ms < 0)
+		p->latency_ms = e->first_token_ms >= 0 ? e->first_token_ms : e->duration_ms;
+	probe_done(p, e->code != 0 ? e->error : NULL);
+}
+
+static const struct call_watch probe_call_watch = {
+	probe_call_started, probe_call_event, probe_call_ended
+};
+
+static void
+probe_ask(struct probe *p)
+{
+	struct chat_request *chat = chat_request_new();
+	struct route route;
+	struct error err = ERROR_INIT;
+	int64_t left = p->timeout_ms - (clock_monotonic_ms() - p->started_ms);
+
+	chat_add_text(chat_add_message(chat, ROLE_USER), "Say OK.", 7);
+	chat->options.max_tokens = DEEP_MAX_TOKENS;
+	route_init(&route);
+	target_copy(&route.target, &p->target);
+	p->call = call_start(p->owner->calls, chat, &route, left > 1 ? left : 1, "check",
+	    &probe_call_watch, p, &err);
+	route_clear(&route);
+	if (p->call == NULL)
+		probe_done(p, &err);
+}
+
+/* ---- the list of models, with the key ---- */
+
+static void
+probe_listed(void *arg, const struct listing_end *e)
+{
+	struct probe *p = arg;
+	const struct attempt_parts *parts = &p->owner->parts;
+	struct error err = ERROR_INIT;
+	struct story s = { .target = &p->target, .checking = true, .key_sent = e->key_sent,
+		.timeout_ms = p->timeout_ms };
+
+	p->latency_ms = e->latency_ms;
+	if (e->failure == NULL) {
+		p->models = (int64_t)e->count;
+		providers_set_models_count(parts->providers, p->target.provider, p->models);
+	} else {
+		/* Some servers have no list: then only the model itself can tell. */
+		if (e->failure->class == FAILURE_NOT_FOUND && p->target.model != NULL &&
+		    p->target.model[0] != '\0') {
+			p->latency_ms = -1;
+			probe_ask(p);
+			return;
+		}
+		s.provider = providers_find(parts->providers, p->target.provider);
+		s.credential = credentials_find(parts->credentials, p->target.provider,
+		    p->target.label);
+		story_tell(&s, e->failure, &err);
+	}
+	attempt_report(parts, &p->target, e->key_sent, e->failure, &err, e->latency_ms);
+	if (e->failure != NULL)
+		probe_done(p, &err);
+	else if (p->deep)
+		probe_ask(p);
+	else
+		probe_done(p, NULL);
+}
+
+static void
+probe_begin(void *arg)
+{
+	struct probe *p = arg;
+	const struct attempt_parts *parts = &p->owner->parts;
+	const struct provider *provider = providers_find(parts->providers, p->target.provider);
+	struct story s = { .target = &p->target, .provider = provider, .checking = true };
+	const struct dialect *dialect;
+	struct error err = ERROR_INIT;
+
+	dialect = provider != NULL ? dialect_find(provider->dialect) : NULL;
+	if (provider == NULL) {
+		error_set(&err, MP_E_NOT_FOUND, "unknown provider \"%s\"", p->target.provider);
+	} else if (dialect == NULL) {
+		error_set(&err, MP_E_INVALID_STATE, "this version does not speak \"%s\" yet",
+		    provider->dialect);
+	} else if (!listing_possible(provider)) {
+		/* The built-in echo: nothing to reach, nothing to refuse. */
+		p->latency_ms = 0;
+		if (p->deep)
+			probe_ask(p);
+		else
+			probe_done(p, NULL);
+		return;
+	} else {
+		p->listing = listing_start(parts, provider, p->target.label, p->timeout_ms,
+		    probe_listed, p, &err);
+		if (p->listing != NULL)
+			return;
+	}
+	story_unsent(&s, &err);
+	probe_done(p, &err);
+}
+
+struct probe *
+probe_start(struct probes *owner, const struct target *t, bool deep, int64_t timeout_ms,
+    void (*on_done)(void *arg, const struct probe_result *r), void *arg, struct error *err)
+{
+	struct probe *p = xcalloc(1, sizeof(*p));
+
+	(void)err; /* whatever goes wrong is the result of the check */
+	p->owner = owner;
+	p->on_done = on_done;
+	p->arg = arg;
+	target_init(&p->target);
+	target_copy(&p->target, t);
+	p->deep = deep;
+	p->timeout_ms = timeout_ms > 0 ? timeout_ms : PROBE_DEFAULT_MS;
+	p->started_ms = clock_monotonic_ms();
+	p->latency_ms = p->models = p->first_token_ms = -1;
+	p->next = owner->probes;
+	if (p->next != NULL)
+		p->next->prev = p;
+	owner->probes = p;
+	loop_defer(owner->parts.loop, &p->begin, probe_begin, p);
+	return p;
+}
+
+struct probes *
+probes_new(struct loop *loop, struct upstream *up, struct providers *ps, struct credentials *cs,
+    struct calls *calls)
+{
+	struct probes *p = xcalloc(1, sizeof(*p));
+
+	p->parts = (struct attempt_parts){ loop, up, ps, cs, NULL };
+	p->calls = calls;
+	return p;
+}
+
+void
+probes_free(struct probes *p)
+{
+	if (p == NULL)
+		return;
+	while (p->probes != NULL)
+		probe_free(p->probes);
+	detections_free(p);
+	free(p);
+}

@@ -1,0 +1,320 @@
+#include "server/call/story.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "protocol/base/buf.h"
+#include "protocol/base/str.h"
+#include "server/base/log.h"
+
+#define WORDS_MAX 200
+#define REF_SIZE 400
+
+/* One row per class: what happened, and the usual way out. %P = provider, %M = model, %U = base URL. */
+static const struct {
+	const char *what;
+	const char *hint;
+} stories[] = {
+	[FAILURE_NONE] = { "nothing went wrong", NULL },
+	[FAILURE_AUTH] = { "the provider rejected the key", NULL },
+	[FAILURE_PERMISSION] = { "the key may not use this model or region",
+	    "allow it at the provider, or choose another model: mpc list %P" },
+	[FAILURE_QUOTA] = { "credit or quota is used up",
+	    "add credit at the provider, or switch: mpc providers" },
+	[FAILURE_RATE_LIMIT] = { "too many requests", NULL },
+	[FAILURE_OVERLOADED] = { "the provider is overloaded", NULL },
+	[FAILURE_SERVER] = { "the provider failed", "try again, or look closer: mpc check %P" },
+	[FAILURE_TIMEOUT] = { "no answer in time", NULL },
+	[FAILURE_NETWORK] = { "cannot reach the provider", NULL },
+	[FAILURE_BAD_REQUEST] = { "the provider refused the request",
+	    "check the options and attachments; other models: mpc list %P" },
+	[FAILURE_CONTEXT_LENGTH] = { "the prompt is too long for this model",
+	    "shorten it, or choose a model with a larger context: mpc list %P" },
+	[FAILURE_NOT_FOUND] = { "the provider does not know this model", NULL },
+	[FAILURE_CONTENT_POLICY] = { "refused by the provider's content policy",
+	    "change the prompt, or choose another provider: mpc providers" },
+	[FAILURE_UNSUPPORTED] = { "this model cannot do what was asked",
+	    "leave the option out, or choose another model: mpc list %P" },
+	[FAILURE_PROTOCOL] = { "the answer was no proper answer",
+	    "try again; if it stays so, check the URL: mpc provider show %P" },
+	[FAILURE_CANCELLED] = { "cancelled", NULL },
+	[FAILURE_CONFIG] = { "the provider is not set up right",
+	    "check its URL: mpc provider show %P" },
+};
+
+/* Finer words for what a carrier saw. */
+static const struct {
+	const char *kind;
+	const char *what;
+} kinds[] = {
+	{ "dns", "the host name does not resolve" },
+	{ "tls", "no secure connection" },
+	{ "certificate", "the certificate was refused" },
+	{ "address_refused", "its address is not allowed for this provider" },
+	{ "first_byte", "no answer came in time" },
+	{ "silence", "the answer stopped coming" },
+	{ "total", "it took too long" },
+	{ "redirect", "it redirects to another address" },
+	{ "content_type", "the answer is no model's answer" },
+	{ "cut", "the answer was cut off" },
+	{ "incomplete", "the answer was cut off" },
+	{ "too_large", "the answer was too large" },
+};
+
+static const char *
+kind_words(const struct failure *f)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(f->kind, kinds[i].kind) == 0)
+			return kinds[i].what;
+	return NULL;
+}
+
+static bool
+never_connected(const struct failure *f)
+{
+	return strcmp(f->kind, "connect") == 0 || strcmp(f->kind, "refused") == 0;
+}
+
+static const char *
+base_url(const struct story *s)
+{
+	return s->provider != NULL && s->provider->base_url != NULL ? s->provider->base_url : "";
+}
+
+static bool
+is_local(const struct story *s)
+{
+	return s->provider != NULL && s->provider->type == PROVIDER_LOCAL;
+}
+
+/* %P, %M and %U of a table's hint. */
+static void
+set_hint(const struct story *s, struct error *err, const char *form)
+{
+	struct buf b = BUF_INIT;
+
+	for (const char *p = form; *p != '\0'; p++) {
+		if (p[0] != '%') {
+			buf_addc(&b, *p);
+			continue;
+		}
+		p++;
+		buf_adds(&b, *p == 'P' ? s->target->provider
+		        : *p == 'M'    ? s->target->upstream
+		                       : base_url(s));
+	}
+	error_hint(err, "%s", buf_str(&b));
+	buf_clear(&b);
+}
+
+static void
+date_format(int64_t ms, char *out, size_t size)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	out[0] = '\0';
+	if (ms > 0 && gmtime_r(&t, &tm) != NULL)
+		strftime(out, size, "%Y-%m-%d", &tm);
+}
+
+static void
+hint_auth(const struct story *s, struct error *err)
+{
+	char stored[16] = "", worked[16] = "";
+	char history[80] = "";
+	const char *region = "";
+
+	if (s->credential != NULL) {
+		date_format(s->credential->created_ms, stored, sizeof(stored));
+		date_format(s->credential->last_ok_ms, worked, sizeof(worked));
+	}
+	if (stored[0] != '\0')
+		snprintf(history, sizeof(history), " (key stored %s, %s%s)", stored,
+		    worked[0] != '\0' ? "last worked " : "never worked yet", worked);
+	/* DashScope's keys are bound to a region: a right key at the wrong host looks just as wrong. */
+	if (strstr(base_url(s), "dashscope") != NULL)
+		region = "; keys are bound to a region: is this key for that host?";
+	if (region[0] != '\0')
+		error_hint(err, "mpc key set %s%s%s %s", s->target->provider, history, region,
+		    base_url(s));
+	else
+		error_hint(err, "mpc key set %s%s", s->target->provider, history);
+}
+
+static void
+hint_wait(const struct story *s, const struct failure *f, struct error *err)
+{
+	char wait[32];
+
+	if (f->wait_ms > 0) {
+		duration_format(f->wait_ms, wait, sizeof(wait));
+		error_hint(err, "try again in %s, or switch: mpc providers", wait);
+	} else {
+		set_hint(s, err, "try again in a moment, or switch: mpc providers");
+	}
+}
+
+static void
+hint_reach(const struct story *s, const struct failure *f, struct error *err)
+{
+	if (is_local(s) && never_connected(f))
+		set_hint(s, err, "is the server running at %U? mpc check %P");
+	else if (strcmp(f->kind, "dns") == 0 || strcmp(f->kind, "address_refused") == 0)
+		set_hint(s, err, "check the URL %U and the network: mpc provider show %P");
+	else
+		set_hint(s, err, "check the network, then: mpc check %P");
+}
+
+static void
+tell_hint(const struct story *s, const struct failure *f, struct error *err)
+{
+	switch (f->class) {
+	case FAILURE_AUTH:
+		hint_auth(s, err);
+		return;
+	case FAILURE_RATE_LIMIT:
+	case FAILURE_OVERLOADED:
+		hint_wait(s, f, err);
+		return;
+	case FAILURE_NETWORK:
+		hint_reach(s, f, err);
+		return;
+	case FAILURE_TIMEOUT:
+		set_hint(s, err, s->timeout_ms > 0 ? "allow more time, or look closer: mpc check %P"
+		                                   : "try again, or look closer: mpc check %P");
+		return;
+	case FAILURE_NOT_FOUND:
+		set_hint(s, err, s->checking  ? "check the URL: mpc provider show %P"
+		        : is_local(s)         ? "load %M in the server, or choose: mpc list %P"
+		                              : "choose one it has: mpc list %P");
+		return;
+	case FAILURE_QUOTA:
+		if (f->wait_ms > 0) {
+			hint_wait(s, f, err);
+			return;
+		}
+		break;
+	case FAILURE_NONE:
+	case FAILURE_PERMISSION:
+	case FAILURE_SERVER:
+	case FAILURE_BAD_REQUEST:
+	case FAILURE_CONTEXT_LENGTH:
+	case FAILURE_CONTENT_POLICY:
+	case FAILURE_UNSUPPORTED:
+	case FAILURE_PROTOCOL:
+	case FAILURE_CANCELLED:
+	case FAILURE_CONFIG:
+		break;
+	}
+	if (stories[f->class].hint != NULL)
+		set_hint(s, err, stories[f->class].hint);
+}
+
+/* What happened, in our words, with the status and for how long we waited. */
+static void
+add_what(struct buf *b, const struct story *s, const struct failure *f)
+{
+	const char *finer = kind_words(f);
+	char span[32];
+
+	if (f->class == FAILURE_AUTH && !s->key_sent)
+		buf_adds(b, "the provider asks for a key");
+	else if (f->class == FAILURE_NOT_FOUND && s->checking)
+		buf_adds(b, "the provider has no such address");
+	else if (f->class == FAILURE_NETWORK && never_connected(f))
+		buf_addf(b, "cannot connect to %s", base_url(s));
+	else if (finer != NULL &&
+	    (f->class == FAILURE_NETWORK || f->class == FAILURE_TIMEOUT ||
+	        f->class == FAILURE_PROTOCOL || f->class == FAILURE_CONFIG))
+		buf_adds(b, finer);
+	else
+		buf_adds(b, stories[f->class].what);
+	if (f->http_status >= 300)
+		buf_addf(b, " (HTTP %d)", f->http_status);
+	else if (f->class == FAILURE_TIMEOUT && s->timeout_ms > 0 && strcmp(f->kind, "total") == 0) {
+		if (s->timeout_ms < 1000)
+			snprintf(span, sizeof(span), "%d ms", (int)s->timeout_ms);
+		else
+			duration_format(s->timeout_ms, span, sizeof(span));
+		buf_addf(b, " (limit %s)", span);
+	}
+}
+
+/* The provider's own words, at most WORDS_MAX bytes, never cut inside a code point. */
+static void
+add_words(struct buf *b, const struct failure *f)
+{
+	const char *words = f->message[0] != '\0' ? f->message : f->code;
+	size_t n = strlen(words);
+
+	if (n == 0)
+		return;
+	buf_adds(b, ": ");
+	if (n > WORDS_MAX) {
+		n = WORDS_MAX - 3;
+		n -= utf8_incomplete_tail(words, n);
+		buf_add(b, words, n);
+		buf_adds(b, "...");
+	} else {
+		buf_add(b, words, n);
+	}
+}
+
+static const char *
+subject(const struct story *s, char *out, size_t size)
+{
+	if (s->checking) {
+		snprintf(out, size, "%s", s->target->provider);
+		return out;
+	}
+	return target_ref(s->target, out, size);
+}
+
+void
+failure_redact(struct failure *f)
+{
+	log_redact(f->message, strlen(f->message));
+	log_redact(f->code, strlen(f->code));
+	log_redact(f->request_id, strlen(f->request_id));
+}
+
+int
+story_tell(const struct story *s, const struct failure *f, struct error *err)
+{
+	char ref[REF_SIZE];
+	struct buf b = BUF_INIT;
+
+	add_what(&b, s, f);
+	add_words(&b, f);
+	error_set(err, failure_error_code(f->class), "cannot use %s: %s",
+	    subject(s, ref, sizeof(ref)), buf_str(&b));
+	buf_clear(&b);
+	tell_hint(s, f, err);
+	snprintf(err->provider, sizeof(err->provider), "%s", s->target->provider);
+	err->http_status = f->http_status;
+	err->retry_after_ms = f->wait_ms > 0 ? f->wait_ms : 0;
+	return err->code;
+}
+
+void
+story_unsent(const struct story *s, struct error *err)
+{
+	char ref[REF_SIZE];
+	struct error told = *err;
+
+	if (strncmp(err->message, "cannot ", 7) != 0) {
+		error_set(&told, err->code, "cannot use %s: %s", subject(s, ref, sizeof(ref)),
+		    err->message[0] != '\0' ? err->message : error_code(err->code));
+		memcpy(told.hint, err->hint, sizeof(told.hint));
+		memcpy(told.field, err->field, sizeof(told.field));
+		memcpy(told.candidates, err->candidates, sizeof(told.candidates));
+	}
+	if (told.hint[0] == '\0' &&
+	    (told.code == MP_E_NO_CREDENTIAL || told.code == MP_E_ORIGIN))
+		error_hint(&told, "mpc key set %s", s->target->provider);
+	snprintf(told.provider, sizeof(told.provider), "%s", s->target->provider);
+	*err = told;
+}
