@@ -25,7 +25,7 @@ enum json_type {
 	JSON_OBJECT,
 };
 
-struct json_token; /* in json.c */
+struct json_token; /* in json_token.h */
 
 enum json_flags {
 	JSON_STRICT = 0,
@@ -34,6 +34,7 @@ enum json_flags {
 };
 
 #define JSON_MAX_DEPTH 128
+#define JSON_MAX_TOKENS ((uint32_t)1 << 25) /* keys and values; 16 bytes each */
 #define JSON_NONE ((uint32_t)0xffffffff) /* "no such value" as a token number */
 
 /* The reader's memory. All zero is valid. Borrows the text between json_read and the next one. */
@@ -51,7 +52,7 @@ struct json {
 
 /* Reads the n bytes at text (which must stay until the next json_read). 0; MP_E_INVALID_PARAMS when it
  * is not JSON (problem and problem_offset say why; they are set whenever it fails); MP_E_TOO_LARGE
- * beyond 2^31 bytes or JSON_MAX_DEPTH; MP_E_INTERNAL when memory is out. Lone surrogates in
+ * beyond 2^31 bytes, JSON_MAX_DEPTH or JSON_MAX_TOKENS; MP_E_INTERNAL when memory is out. Lone surrogates in
  * escapes are accepted by the grammar; json_string says what becomes of them. */
 int json_read(struct json *j, const char *text, size_t n, enum json_flags flags);
 void json_clear(struct json *j);

@@ -17,8 +17,8 @@ int secret_init(void);
 /* Whether memory locking works here (false under RLIMIT_MEMLOCK 0): for status and one warning. */
 bool secret_memory_is_locked(void);
 
-/* Copies n bytes (n <= SECRET_MAX_BYTES) into locked memory and wipes the source when wipe_source.
- * NULL when memory is out or n is too large. data may be NULL for n zero bytes to fill later. */
+/* Copies n bytes (n <= SECRET_MAX_BYTES) into locked memory. NULL when memory is out or n is too
+ * large. data may be NULL for n zero bytes to fill later. */
 struct secret *secret_new(const void *data, size_t n);
 struct secret *secret_take(void *data, size_t n); /* wipes data after copying */
 void secret_free(struct secret *s);               /* NULL is harmless */
