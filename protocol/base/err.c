@@ -58,7 +58,7 @@ put_text(char *out, size_t size, const char *text)
 	out[len] = '\0';
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 put_format(char *out, size_t size, const char *fmt, va_list ap)
 {
 	char text[FORMATTED_MAX];
@@ -69,7 +69,7 @@ put_format(char *out, size_t size, const char *fmt, va_list ap)
 }
 
 /* The text is made before the old one goes: the arguments may point into it. */
-static void
+static void __attribute__((format(printf, 4, 0)))
 set(struct error *err, int code, const char *field, const char *fmt, va_list ap)
 {
 	struct error fresh = ERROR_INIT;
