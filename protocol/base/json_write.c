@@ -126,77 +126,99 @@ json_end_array(struct json_writer *w)
 
 /* ---- strings ---- */
 
-/* What stands at p and may not be copied: escapes or replaces it and says how long it was. */
-static size_t
-add_special(struct buf *out, const char *p, size_t n)
+/* Longest text that one character turns into, and what escape_into_room leaves free beyond that. */
+#define UNIT_MAX 6
+#define SLACK 8
+
+/* Writes the character at p as it stands in a string, moves *to past it and says how many bytes of p
+ * it was. */
+static inline size_t
+put_unit(char **to, const char *p, size_t n)
 {
 	static const char letters[0x20] = {
 		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
 	};
+	static const char hex[] = "0123456789abcdef";
 	unsigned char c = (unsigned char)*p;
-	char text[2] = { '\\', *p };
+	unsigned step;
 
-	if (c >= 0x80) {
-		buf_adds(out, UTF8_REPLACEMENT_BYTES);
-		return utf8_bad_length(p, n);
-	}
-	if (c < 0x20 && letters[c] == 0) {
-		buf_addf(out, "\\u%04x", (unsigned)c);
+	if (c == '"' || c == '\\' || (c < 0x20 && letters[c] != 0)) {
+		*(*to)++ = '\\';
+		*(*to)++ = c < 0x20 ? letters[c] : *p;
 		return 1;
 	}
-	if (c < 0x20)
-		text[1] = letters[c];
-	buf_add(out, text, 2);
-	return 1;
+	if (c < 0x20) {
+		memcpy(*to, "\\u00", 4);
+		(*to)[4] = hex[c >> 4];
+		(*to)[5] = hex[c & 15];
+		*to += 6;
+		return 1;
+	}
+	if ((step = utf8_step(p, n)) == 0) {
+		memcpy(*to, UTF8_REPLACEMENT_BYTES, 3);
+		*to += 3;
+		return utf8_bad_length(p, n);
+	}
+	memcpy(*to, p, step);
+	*to += step;
+	return step;
 }
 
-/* How many bytes from p may be copied as they are. */
+/* Escapes as long as all that is left, and SLACK, has room without growing. Returns how far it came. */
 static size_t
-plain_run(const char *p, size_t n)
+escape_into_room(struct buf *out, const char *s, size_t n)
 {
+	char *to = out->data + out->len;
+	const char *limit = out->data + out->cap - 1;
 	size_t i = 0;
 
-	while (i < n) {
-		unsigned char c;
-		unsigned step;
-
+	while (i < n && (size_t)(limit - to) >= n - i + SLACK) {
 		while (n - i >= 8) {
-			uint64_t hit = scan_special(scan_load(p + i));
+			uint64_t hit = scan_special(scan_load(s + i));
+			unsigned run = hit != 0 ? scan_first(hit) : 8;
 
-			if (hit != 0) {
-				i += scan_first(hit);
+			/* all eight in any case: what is too much is written over */
+			memcpy(to, s + i, 8);
+			to += run;
+			i += run;
+			if (run < 8)
 				break;
-			}
-			i += 8;
 		}
-		if (i == n)
-			break;
-		c = (unsigned char)p[i];
-		if (c < 0x20 || c == '"' || c == '\\' || (step = utf8_step(p + i, n - i)) == 0)
-			break;
-		i += step;
+		if (i < n)
+			i += put_unit(&to, s + i, n - i);
 	}
+	*to = '\0';
+	out->len = (size_t)(to - out->data);
 	return i;
+}
+
+/* Room for n bytes and some escapes, when the ceiling allows that. */
+static bool
+make_room(struct buf *out, size_t n)
+{
+	size_t max = out->max != 0 ? out->max : BUF_DEFAULT_MAX;
+	size_t want = n / 8 + 2 * SLACK;
+
+	return n < max - out->len && want < max - out->len - n && buf_reserve(out, n + want) == 0;
 }
 
 static void
 add_escaped(struct buf *out, const char *s, size_t n)
 {
-	/* nothing gets shorter, so this much is needed in any case */
-	if (buf_reserve(out, n) != 0)
-		return;
 	while (n > 0) {
-		size_t run = plain_run(s, n);
+		char unit[UNIT_MAX];
+		char *to = unit;
+		size_t used;
 
-		buf_add(out, s, run);
-		s += run;
-		n -= run;
-		if (n > 0) {
-			size_t used = add_special(out, s, n);
-
-			s += used;
-			n -= used;
+		if (make_room(out, n)) {
+			used = escape_into_room(out, s, n);
+		} else { /* close to the ceiling: what still fits */
+			used = put_unit(&to, s, n);
+			if (buf_add(out, unit, (size_t)(to - unit)) != 0)
+				return;
 		}
+		s += used;
+		n -= used;
 	}
 }
 
