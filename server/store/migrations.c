@@ -1,0 +1,123 @@
+#include "server/store/migrations.h"
+
+#include <stdio.h>
+
+static const struct migration migrations[] = {
+	{ "the first schema",
+	    "CREATE TABLE meta ("
+	    " key TEXT PRIMARY KEY NOT NULL,"
+	    " value TEXT NOT NULL"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "CREATE TABLE providers ("
+	    " id TEXT PRIMARY KEY NOT NULL,"
+	    " name TEXT NOT NULL,"
+	    " display_name TEXT,"
+	    " type TEXT NOT NULL,"
+	    " auth TEXT NOT NULL,"
+	    " dialect TEXT NOT NULL,"
+	    " base_url TEXT,"
+	    " key_env TEXT,"
+	    " enabled INTEGER NOT NULL,"
+	    " origin TEXT NOT NULL,"
+	    " features TEXT NOT NULL,"  /* JSON array of strings */
+	    " weekly INTEGER NOT NULL,"
+	    " rolling INTEGER NOT NULL,"
+	    " window_hours INTEGER NOT NULL,"
+	    " login_command TEXT,"
+	    " auto_detect INTEGER NOT NULL,"
+	    " health_check TEXT,"
+	    " ca_file TEXT,"
+	    " proxy TEXT,"
+	    " aliases TEXT NOT NULL," /* JSON array of [alias, model] */
+	    " changed TEXT NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT;"
+
+	    "CREATE TABLE credentials ("
+	    " id TEXT PRIMARY KEY NOT NULL,"
+	    " provider_id TEXT NOT NULL,"
+	    " label TEXT NOT NULL,"
+	    " origin TEXT NOT NULL,"
+	    " origin_moved INTEGER NOT NULL,"
+	    " sealed BLOB NOT NULL,"
+	    " generation INTEGER NOT NULL,"
+	    " fingerprint TEXT NOT NULL,"
+	    " last4 TEXT NOT NULL,"
+	    " created_ms INTEGER NOT NULL,"
+	    " last_ok_ms INTEGER NOT NULL,"
+	    " last_fail_ms INTEGER NOT NULL,"
+	    " last_code TEXT NOT NULL,"
+	    " session_id INTEGER NOT NULL,"
+	    " expires_ms INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL,"
+	    " UNIQUE (provider_id, label)"
+	    ") STRICT;"
+
+	    /* AUTOINCREMENT: the id is part of what a slot's seal covers and is never given twice */
+	    "CREATE TABLE key_slots ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " type TEXT NOT NULL,"
+	    " salt BLOB NOT NULL,"
+	    " ops INTEGER NOT NULL,"
+	    " mem_bytes INTEGER NOT NULL,"
+	    " generation INTEGER NOT NULL,"
+	    " wrapped BLOB NOT NULL,"
+	    " created_ms INTEGER NOT NULL"
+	    ") STRICT;"
+
+	    "CREATE TABLE models ("
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT NOT NULL,"
+	    " nick TEXT UNIQUE,"
+	    " added_ms INTEGER NOT NULL,"
+	    " expires_ms INTEGER NOT NULL,"
+	    " listed INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL,"
+	    " PRIMARY KEY (provider_id, model)"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "CREATE TABLE overrides ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " scope TEXT NOT NULL,"
+	    " temporary INTEGER NOT NULL,"
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT,"
+	    " label TEXT,"
+	    " since_ms INTEGER NOT NULL,"
+	    " expires_ms INTEGER NOT NULL,"
+	    " expires_boot_ms INTEGER NOT NULL,"
+	    " boot_id TEXT,"
+	    " previous INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT;"
+	    "CREATE INDEX overrides_scope ON overrides (scope);" },
+};
+
+const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };
+
+static int
+migrate_one(struct store *s, const struct migration *m, int version)
+{
+	char pragma[48];
+	int rc;
+
+	snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", version);
+	if ((rc = db_exec(s, "BEGIN IMMEDIATE")) != SQLITE_OK)
+		return rc;
+	if ((rc = db_exec(s, m->sql)) == SQLITE_OK && (rc = db_exec(s, pragma)) == SQLITE_OK)
+		rc = db_exec(s, "COMMIT");
+	if (rc != SQLITE_OK && !sqlite3_get_autocommit(s->db))
+		db_exec(s, "ROLLBACK");
+	return rc;
+}
+
+int
+migrations_run(struct store *s, const struct schema *schema, int from)
+{
+	int rc = SQLITE_OK;
+
+	for (int v = from; v < schema->count && rc == SQLITE_OK; v++)
+		rc = migrate_one(s, &schema->list[v], v + 1);
+	return rc;
+}

@@ -1,0 +1,22 @@
+/* migrations.h - the schema of state.db as an append-only list. A row that was released is never edited;
+ * the database's user_version says how many it has seen. */
+#ifndef SERVER_STORE_MIGRATIONS_H
+#define SERVER_STORE_MIGRATIONS_H
+
+#include "server/store/db.h"
+
+struct migration {
+	const char *what; /* for the log */
+	const char *sql;
+};
+
+struct schema {
+	const struct migration *list;
+	int count;
+};
+extern const struct schema schema_current;
+
+/* Runs what the database has not seen, each in one transaction. Returns an SQLite code. */
+int migrations_run(struct store *s, const struct schema *schema, int from);
+
+#endif

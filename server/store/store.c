@@ -1,0 +1,219 @@
+#include "server/store/store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/base/log.h"
+#include "server/store/db_file.h"
+#include "server/store/open.h"
+#include "server/store/rows.h"
+
+/* ---- opening ---- */
+
+/* "ok", or the first thing that is wrong. */
+static int
+quick_check(struct store *s, struct error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	const char *said = NULL;
+	int r = 0;
+
+	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		said = (const char *)sqlite3_column_text(stmt, 0);
+	if (said == NULL) {
+		r = db_file_error(s->path, rc == SQLITE_ROW ? SQLITE_CORRUPT : rc, err);
+	} else if (strcmp(said, "ok") != 0) {
+		r = db_file_error(s->path, SQLITE_CORRUPT, err);
+		log_error("the database failed its check", LOG_TEXT("path", s->path),
+		    LOG_TEXT("found", said));
+	}
+	sqlite3_finalize(stmt);
+	return r;
+}
+
+/* What the header said may have been overtaken by what lies in the WAL. */
+static int
+check_identity(struct store *s, const struct schema *schema, int64_t *version, struct error *err)
+{
+	int64_t id = 0;
+	int rc;
+
+	if ((rc = db_configure(s)) != SQLITE_OK ||
+	    (rc = db_pragma_int(s, "PRAGMA application_id", &id)) != SQLITE_OK ||
+	    (rc = db_pragma_int(s, "PRAGMA user_version", version)) != SQLITE_OK)
+		return db_file_error(s->path, rc, err);
+	if (id != DB_APPLICATION_ID)
+		return db_file_foreign(s->path, err);
+	if (*version > schema->count || *version < 0)
+		return db_file_newer(s->path, *version, schema, err);
+	if (sqlite3_db_readonly(s->db, "main") == 1) {
+		error_set(err, MP_E_STORAGE, "the database %s cannot be written", s->path);
+		error_hint(err, "chmod 600 %s", s->path);
+		return MP_E_STORAGE;
+	}
+	return quick_check(s, err);
+}
+
+static int
+upgrade(const struct db_dir *d, struct store *s, const struct schema *schema, int version,
+    struct error *err)
+{
+	int rc, r;
+
+	if (version == schema->count)
+		return 0;
+	if ((r = db_file_backup(d, s, version, err)) != 0)
+		return r;
+	if ((rc = migrations_run(s, schema, version)) != SQLITE_OK)
+		return db_file_error(s->path, rc, err);
+	log_info("the database has a new schema; the old one was kept beside it",
+	    LOG_INT("from", version), LOG_INT("to", schema->count));
+	return 0;
+}
+
+static int
+open_file(const struct db_dir *d, const struct schema *schema, struct store **out, struct error *err)
+{
+	char *path = db_dir_file(d, DB_FILE_NAME);
+	struct store *s = NULL;
+	int64_t version = 0;
+	int rc, r;
+
+	rc = db_connect(path, &s);
+	r = rc == SQLITE_OK ? db_file_check_header(s, schema, err) : db_file_error(path, rc, err);
+	if (r == 0)
+		r = check_identity(s, schema, &version, err);
+	if (r != 0 && s != NULL)
+		db_keep_file(s); /* refused: also its WAL stays as it was */
+	if (r == 0 && (rc = db_exec(s, "PRAGMA journal_mode = WAL")) != SQLITE_OK)
+		r = db_file_error(path, rc, err);
+	if (r == 0)
+		r = upgrade(d, s, schema, (int)version, err);
+	free(path);
+	if (r != 0) {
+		db_close(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+int
+store_open_schema(const char *data_dir, const struct schema *schema, struct store **out,
+    struct error *err)
+{
+	struct db_dir d;
+	int r;
+
+	if ((r = db_dir_open(&d, data_dir, err)) != 0)
+		return r;
+	if ((r = db_file_create(&d, schema, err)) == 0 && (r = db_file_check(&d, err)) == 0)
+		r = open_file(&d, schema, out, err);
+	db_dir_clear(&d);
+	return r;
+}
+
+int
+store_open(const char *data_dir, struct store **out, struct error *err)
+{
+	return store_open_schema(data_dir, &schema_current, out, err);
+}
+
+int
+store_schema_version(void)
+{
+	return schema_current.count;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	store_rollback(s);
+	db_close(s);
+}
+
+const char *
+store_path(const struct store *s)
+{
+	return s->path;
+}
+
+bool
+store_read_only(const struct store *s)
+{
+	return s->read_only;
+}
+
+/* ---- transactions ---- */
+
+static int
+run_plain(struct store *s, const char *sql)
+{
+	struct query q;
+	int r;
+
+	query_init(&q, s, sql);
+	r = query_next(&q);
+	query_end(&q);
+	return r;
+}
+
+int
+store_begin(struct store *s)
+{
+	static const char sql[] = "BEGIN IMMEDIATE";
+	int r;
+
+	assert(!s->in_tx);
+	if (s->read_only)
+		return MP_E_STORAGE;
+	if ((r = run_plain(s, sql)) != 0)
+		return r;
+	s->in_tx = true;
+	s->tx_error = 0;
+	return 0;
+}
+
+int
+store_commit(struct store *s)
+{
+	static const char sql[] = "COMMIT";
+	int r;
+
+	assert(s->in_tx);
+	r = s->tx_error != 0 ? s->tx_error : run_plain(s, sql);
+	if (r != 0) {
+		store_rollback(s);
+		return r;
+	}
+	s->in_tx = false;
+	return 0;
+}
+
+void
+store_rollback(struct store *s)
+{
+	static const char sql[] = "ROLLBACK";
+
+	if (!s->in_tx)
+		return;
+	/* a full disk may have rolled back already */
+	if (!sqlite3_get_autocommit(s->db))
+		run_plain(s, sql);
+	s->in_tx = false;
+}
+
+int
+store_checkpoint(struct store *s)
+{
+	assert(!s->in_tx);
+	if (s->read_only)
+		return MP_E_STORAGE;
+	return db_result(s, sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				NULL));
+}
