@@ -24,7 +24,7 @@ for path in sources:
     if path.suffix in (".c", ".h") and not name.startswith("tests/") and len(lines) > 501:
         problems.append(f"{name}: {len(lines) - 1} lines; is there a second noun in it?")
     for number, line in enumerate(lines, 1):
-        if path.suffix in (".c", ".h") and len(line.replace("\t", "        ")) > 110 and "http" not in line:
+        if path.suffix in (".c", ".h") and not name.startswith("tests/bench/") and len(line.replace("\t", "        ")) > 110 and "http" not in line:
             problems.append(f"{name}:{number}: a long line")
         if line != line.rstrip():
             problems.append(f"{name}:{number}: blanks at the end")
