@@ -128,6 +128,14 @@ probe_ask(struct probe *p)
 	struct error err = ERROR_INIT;
 	int64_t left = p->timeout_ms - (clock_monotonic_ms() - p->started_ms);
 
+	if (p->target.model[0] == '\0') {
+		chat_request_free(chat);
+		error_set(&err, MP_E_INVALID_PARAMS, "no model of %s is known to ask",
+		    p->target.provider);
+		error_hint(&err, "name one: mpc check %s:MODEL", p->target.provider);
+		probe_done(p, &err);
+		return;
+	}
 	chat_add_text(chat_add_message(chat, ROLE_USER), "Say OK.", 7);
 	chat->options.max_tokens = DEEP_MAX_TOKENS;
 	route_init(&route);
@@ -140,6 +148,20 @@ probe_ask(struct probe *p)
 }
 
 /* ---- the list of models, with the key ---- */
+
+static void
+probe_ask_listed(struct probe *p, const struct listing_end *e)
+{
+	if (p->target.model[0] == '\0' && e->count > 0) {
+		struct target named;
+
+		target_init(&named);
+		target_set(&named, p->target.provider, e->models[0], NULL, p->target.label);
+		target_clear(&p->target);
+		p->target = named;
+	}
+	probe_ask(p);
+}
 
 static void
 probe_listed(void *arg, const struct listing_end *e)
@@ -156,8 +178,7 @@ probe_listed(void *arg, const struct listing_end *e)
 		providers_set_models_count(parts->providers, p->target.provider, p->models);
 	} else {
 		/* Some servers have no list: then only the model itself can tell. */
-		if (e->failure->class == FAILURE_NOT_FOUND && p->target.model != NULL &&
-		    p->target.model[0] != '\0') {
+		if (e->failure->class == FAILURE_NOT_FOUND && p->target.model[0] != '\0') {
 			p->latency_ms = -1;
 			probe_ask(p);
 			return;
@@ -171,7 +192,7 @@ probe_listed(void *arg, const struct listing_end *e)
 	if (e->failure != NULL)
 		probe_done(p, &err);
 	else if (p->deep)
-		probe_ask(p);
+		probe_ask_listed(p, e);
 	else
 		probe_done(p, NULL);
 }

@@ -1,0 +1,171 @@
+/* check.c - provider.check and provider.detect: look without touching the route. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/call/probe.h"
+#include "server/rpc/request.h"
+
+#define CHECK_MS 20000
+
+/* ---- provider.check ---- */
+
+struct check {
+	struct rpc_request *req;
+	struct probe *probe;
+};
+
+static void
+check_done(void *arg, const struct probe_result *r)
+{
+	struct check *c = arg;
+	struct pack *p = rpc_result(c->req);
+	char ref[400];
+
+	pack_kv_bool(p, "ok", r->code == 0);
+	pack_kv_str(p, "ref", r->target->model[0] != '\0'
+	        ? target_ref(r->target, ref, sizeof(ref))
+	        : r->target->provider);
+	if (r->code != 0) {
+		pack_kv_str(p, "code", error_code(r->code));
+		pack_kv_str(p, "message", r->error->message);
+		if (r->error->hint[0] != '\0')
+			pack_kv_str(p, "hint", r->error->hint);
+	}
+	if (r->latency_ms >= 0)
+		pack_kv_int(p, "latency_ms", r->latency_ms);
+	if (r->models >= 0)
+		pack_kv_int(p, "models", r->models);
+	if (r->first_token_ms >= 0)
+		pack_kv_int(p, "first_token_ms", r->first_token_ms);
+	rpc_finish(c->req);
+	free(c);
+}
+
+static void
+check_cancelled(void *arg)
+{
+	struct check *c = arg;
+
+	probe_cancel(c->probe);
+	free(c);
+}
+
+/* A provider's name is enough, even when no model of it is known: the list needs none. */
+static int
+check_target(struct rpc_request *req, const char *name, struct target *out, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const struct provider *p = providers_find(parts->providers, name);
+	struct error ignored = ERROR_INIT;
+	char *why = NULL;
+	int r;
+
+	r = routes_resolve(parts->routes, name, out, &why, p != NULL ? &ignored : err);
+	free(why);
+	if (r != 0 && p != NULL) {
+		target_set(out, p->name, "", NULL, NULL);
+		r = 0;
+	}
+	return r;
+}
+
+struct rpc_answer
+rpc_provider_check(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct check *c = xcalloc(1, sizeof(*c));
+	struct error err = ERROR_INIT;
+	struct target target;
+
+	target_init(&target);
+	if (check_target(req, rpc_str(req, "name"), &target, &err) != 0)
+		goto fail;
+	c->req = req;
+	c->probe = probe_start(parts->probes, &target, rpc_bool(req, "deep", false), CHECK_MS,
+	    check_done, c, &err);
+	if (c->probe == NULL)
+		goto fail;
+	target_clear(&target);
+	return rpc_pending(req, check_cancelled, c);
+
+fail:
+	target_clear(&target);
+	free(c);
+	return rpc_fail_err(req, &err);
+}
+
+/* ---- provider.detect ---- */
+
+struct detecting {
+	struct rpc_request *req;
+	struct detection *detection;
+	const struct rpc_parts *parts;
+	struct buf found; /* an array of maps, open until the end */
+	struct pack pack;
+};
+
+static void
+detecting_free(struct detecting *d)
+{
+	buf_clear(&d->found);
+	free(d);
+}
+
+static void
+detect_found(void *arg, const char *provider, const char *const *models, size_t count)
+{
+	struct detecting *d = arg;
+	const struct provider *pr = providers_find(d->parts->providers, provider);
+	struct pack *p = &d->pack;
+
+	if (pr == NULL)
+		return;
+	pack_map_begin(p);
+	pack_kv_str(p, "name", pr->name);
+	pack_kv_str(p, "type", provider_type_name(pr->type));
+	pack_kv_str(p, "dialect", pr->dialect);
+	pack_kv_str(p, "base_url", pr->base_url);
+	pack_kv_int(p, "models_count", (int64_t)count);
+	pack_str(p, "models");
+	pack_array_begin(p);
+	for (size_t i = 0; i < count; i++)
+		pack_str(p, models[i]);
+	pack_array_end(p);
+	pack_map_end(p);
+}
+
+static void
+detect_done(void *arg)
+{
+	struct detecting *d = arg;
+	struct pack *p = rpc_result(d->req);
+
+	pack_array_end(&d->pack);
+	pack_str(p, "found");
+	pack_raw(p, buf_str(&d->found), d->found.len);
+	rpc_finish(d->req);
+	detecting_free(d);
+}
+
+static void
+detect_cancelled(void *arg)
+{
+	struct detecting *d = arg;
+
+	detect_cancel(d->detection);
+	detecting_free(d);
+}
+
+struct rpc_answer
+rpc_provider_detect(struct rpc_request *req)
+{
+	struct detecting *d = xcalloc(1, sizeof(*d));
+
+	d->req = req;
+	d->parts = rpc_parts(req);
+	pack_init(&d->pack, &d->found);
+	pack_array_begin(&d->pack);
+	d->detection = detect_start(d->parts->probes, detect_found, detect_done, d);
+	return rpc_pending(req, detect_cancelled, d);
+}
