@@ -1,7 +1,6 @@
 /* value.c - the view over msgpack-c's objects. */
 #include "protocol/value.h"
 
-#include <math.h>
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,7 +149,8 @@ value_int(const struct value *v, int64_t otherwise)
 		return object_of(v)->via.i64;
 	case VALUE_FLOAT: /* Lua and JavaScript may send 30 as 30.0 */
 		d = object_of(v)->via.f64;
-		if (d >= -(double)LIMIT_INT_MAX && d <= (double)LIMIT_INT_MAX && trunc(d) == d)
+		if (d >= -(double)LIMIT_INT_MAX && d <= (double)LIMIT_INT_MAX
+		    && (double)(int64_t)d == d)
 			return (int64_t)d;
 		return otherwise;
 	case VALUE_ABSENT:
