@@ -1,0 +1,24 @@
+/* http_failure.h - what libcurl reports, as one of our failure classes. */
+#ifndef SERVER_UPSTREAM_HTTP_FAILURE_H
+#define SERVER_UPSTREAM_HTTP_FAILURE_H
+
+#include <curl/curl.h>
+
+#include "server/model/failure.h"
+#include "server/upstream/http_guard.h"
+
+struct http_story {
+	const struct http_guard *guard;
+	const char *origin;   /* for people; holds no secret */
+	const char *detail;   /* the library's own words */
+	bool connected;       /* a connection was made */
+	bool got_bytes;       /* something of the answer came */
+	long os_error;
+};
+
+void http_failure(CURLcode code, const struct http_story *story, struct failure *out);
+/* Class, kind and a message (printf style, foreign text escaped, cut to fit). */
+void failure_say(struct failure *f, enum failure_class class, const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif
