@@ -1,17 +1,16 @@
 /* request.h - one request, from the row that names it to the one answer it gets.
  *
- * A handler is rpc_<id>(), one per row of methods.def. It starts with
- * parameters that were checked against the row. Only four functions make an answer, so none is
- * forgotten:
+ * A handler is rpc_<id>(), one per row of methods.def. It starts with parameters that were checked
+ * against the row. Only these functions make an answer, so none is forgotten:
  *
  *   rpc_ok          the result (opened by rpc_result, or empty) goes out; RPC_MUTATES rows get `rev`
  *   rpc_fail        an error with a sentence
  *   rpc_fail_err    an error made elsewhere
  *   rpc_pending     the answer comes later: rpc_finish or rpc_finish_error, exactly once
  *
- * Lifetimes: listener ─ owns ─> conn ─ owns ─> request. Parameters are borrowed from the receive buffer and
- * end with the handler, also for a pending request. After rpc_finish* or its cancel hook a
- * pending request is gone. */
+ * Lifetimes: listener ─ owns ─> conn ─ owns ─> request. Parameters are borrowed from the receive
+ * buffer and end with the handler, also for a pending request. After rpc_finish* or its cancel
+ * hook a pending request is gone. */
 #ifndef SERVER_RPC_REQUEST_H
 #define SERVER_RPC_REQUEST_H
 
@@ -80,13 +79,14 @@ const struct method *rpc_method(const struct rpc_request *req);
 bool rpc_is_notification(const struct rpc_request *req);
 
 /* Parameters; absent ones give NULL, the empty slice or `otherwise`. */
+const struct value *rpc_params(const struct rpc_request *req); /* the whole map, NULL = none */
 const struct value *rpc_param(const struct rpc_request *req, const char *name);
 bool rpc_has(const struct rpc_request *req, const char *name);
 struct slice rpc_slice(const struct rpc_request *req, const char *name);
 int64_t rpc_int(const struct rpc_request *req, const char *name, int64_t otherwise);
 bool rpc_bool(const struct rpc_request *req, const char *name, bool otherwise);
-/* NUL-terminated copy that lives until the answer; NULL when absent. Text with a NUL inside is cut there only if
- * the row's type allows NUL (`str`); names and refs never hold one. Never for secrets. */
+/* NUL-terminated copy that lives as long as the request; NULL when absent or when a NUL is inside
+ * (names and refs never hold one). Never for secrets. */
 const char *rpc_str(struct rpc_request *req, const char *name);
 /* The parameter "scope", else the connection's own (from hello); NULL = none. */
 const char *rpc_scope(struct rpc_request *req);
@@ -95,9 +95,9 @@ const char *rpc_client(const struct rpc_request *req);
 
 /* ---- the answer ---- */
 
-/* Opens the result; the caller writes its members (the map is already open). Call it once, as late as
- * possible: between this call and rpc_ok/rpc_finish nothing that waits may happen. rpc_fail*
- * after it takes back what was written. */
+/* Opens the result; the caller writes its members (the map is already open). Call it once and late:
+ * nothing else is sent on this connection between it and rpc_ok/rpc_finish. rpc_fail* after it
+ * takes back what was written. */
 struct pack *rpc_result(struct rpc_request *req);
 
 struct rpc_answer rpc_ok(struct rpc_request *req);
@@ -122,7 +122,7 @@ void rpc_finish_error(struct rpc_request *req, const struct error *err);
 struct conn_owned {
 	/* The connection closes: stop, or live on detached. The link is already cut. */
 	void (*closed)(struct conn_owned *o);
-	/* The out-queue crossed its soft mark (full) or drained again (!full): pause, resume. May be NULL. */
+	/* The out-queue crossed its soft mark (full) or drained again: pause, resume. May be NULL. */
 	void (*pressure)(struct conn_owned *o, bool full);
 	struct conn *conn; /* NULL when not linked */
 	struct conn_owned *prev, *next;
@@ -131,9 +131,10 @@ void conn_own(struct conn *c, struct conn_owned *o);
 void conn_disown(struct conn_owned *o); /* harmless when not linked */
 size_t conn_owned_count(const struct conn *c);
 
-/* A notification to this connection, in the form its hello chose. Between begin and end the caller writes
- * the members of the event's map (already open). Sent at the end of the tick, after replies of a request that is
- * being handled. Never fails for the caller: a connection that cannot take it closes by itself, later. */
+/* A notification to this connection, in the form its hello chose. Between begin and end the caller
+ * writes the members of the event's map (already open). Sent at the end of the tick, after the reply
+ * to a request that is being handled. Never fails for the caller: a connection that cannot take it
+ * closes by itself, later. */
 struct pack *rpc_event_begin(struct conn *c, const char *name);
 void rpc_event_end(struct conn *c);
 

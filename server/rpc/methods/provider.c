@@ -1,0 +1,323 @@
+/* provider.c - providers: listing, adding, changing, removing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/call/route.h"
+#include "server/rpc/methods/provider_fields.h"
+#include "server/rpc/objects.h"
+#include "server/rpc/request.h"
+#include "server/state/changes.h"
+
+struct rpc_answer
+rpc_provider_list(struct rpc_request *req)
+{
+	const char *filter = rpc_str(req, "filter");
+	struct pack *p = rpc_result(req);
+
+	pack_str(p, "providers");
+	pack_providers(p, rpc_parts(req), filter);
+	return rpc_ok(req);
+}
+
+static struct rpc_answer
+unknown_provider(struct rpc_request *req, const char *name)
+{
+	struct error err = ERROR_INIT;
+
+	error_set(&err, MP_E_NOT_FOUND, "unknown provider \"%s\"", name);
+	providers_suggest(rpc_parts(req)->providers, name, &err);
+	return rpc_fail_err(req, &err);
+}
+
+/* The Provider object is the result itself; rpc_ok writes `rev` where the method changes state. */
+static struct pack *
+provider_result(struct rpc_request *req, const struct provider *pr)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct pack *p = rpc_result(req);
+	char active[65];
+
+	active_provider(parts, active, sizeof active);
+	pack_provider_members(p, parts, pr, active,
+	    (rpc_method(req)->flags & RPC_MUTATES) == 0);
+	return p;
+}
+
+struct rpc_answer
+rpc_provider_get(struct rpc_request *req)
+{
+	const char *name = rpc_str(req, "name");
+	const struct provider *pr = providers_find(rpc_parts(req)->providers, name);
+
+	if (pr == NULL)
+		return unknown_provider(req, name);
+	provider_result(req, pr);
+	return rpc_ok(req);
+}
+
+/* ---- add ---- */
+
+/* What was not said follows from the address. */
+static int
+guess_defaults(struct rpc_request *req, struct provider *p, struct error *err)
+{
+	char *origin = NULL;
+	bool loopback = false;
+
+	if (p->dialect == NULL)
+		p->dialect = xstrdup("openai-chat");
+	if (p->base_url != NULL) {
+		if (url_origin(p->base_url, &origin, &loopback) != 0)
+			return error_field(err, "base_url", "base_url must be an http or https URL "
+			    "without user, query or fragment");
+		free(origin);
+	}
+	if (!rpc_has(req, "type"))
+		p->type = loopback || strcmp(p->dialect, "echo") == 0 ? PROVIDER_LOCAL
+		    : PROVIDER_DIRECT_API;
+	if (!rpc_has(req, "auth_type")) {
+		if (strcmp(p->dialect, "echo") == 0)
+			p->auth = AUTH_NONE;
+		else
+			p->auth = p->type == PROVIDER_LOCAL ? AUTH_OPTIONAL_KEY : AUTH_API_KEY;
+	}
+	return 0;
+}
+
+static int
+store_new(struct rpc_request *req, struct provider *p, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	int r;
+
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		return r;
+	p->rev = changes_next_rev(parts->changes);
+	if ((r = providers_add(parts->providers, p, err)) != 0) {
+		changes_rollback(parts->changes);
+		return r;
+	}
+	return changes_commit(parts->changes, "provider.add", rpc_client(req), NULL, err);
+}
+
+struct rpc_answer
+rpc_provider_add(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct provider *p = provider_new();
+	const char *name = rpc_str(req, "name");
+	struct buf fields = BUF_INIT;
+	struct error err = ERROR_INIT;
+	const struct value *params = rpc_params(req);
+	struct rpc_answer a;
+
+	p->origin = ORIGIN_USER;
+	free(p->dialect);
+	p->dialect = NULL;
+	if (provider_fields_set(p, params, "", "request_key", &fields, &err) != 0 ||
+	    guess_defaults(req, p, &err) != 0 || store_new(req, p, &err) != 0) {
+		a = rpc_fail_err(req, &err);
+	} else {
+		provider_result(req, providers_find(parts->providers, name));
+		a = rpc_ok(req);
+	}
+	buf_clear(&fields);
+	provider_free(p);
+	return a;
+}
+
+/* ---- update ---- */
+
+static struct rpc_answer
+changed_meanwhile(struct rpc_request *req, const struct provider *pr)
+{
+	struct error err = ERROR_INIT;
+	struct buf extra = BUF_INIT;
+	struct rpc_answer a;
+	char active[65];
+	struct pack p;
+
+	error_set(&err, MP_E_PRECONDITION_FAILED, "provider %s was changed meanwhile", pr->name);
+	active_provider(rpc_parts(req), active, sizeof active);
+	pack_init(&p, &extra);
+	pack_str(&p, "current");
+	pack_provider(&p, rpc_parts(req), pr, active);
+	a = rpc_fail_data(req, &err, &extra, 1);
+	buf_clear(&extra);
+	return a;
+}
+
+/* Whether the address now belongs to somebody else than the stored keys do. */
+static bool
+origin_differs(const struct provider *before, const struct provider *after)
+{
+	char *a = NULL, *b = NULL;
+	bool loopback, differ;
+
+	if (before->base_url != NULL && url_origin(before->base_url, &a, &loopback) != 0)
+		a = NULL;
+	if (after->base_url != NULL && url_origin(after->base_url, &b, &loopback) != 0)
+		b = NULL;
+	differ = (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
+	free(a);
+	free(b);
+	return differ;
+}
+
+/* Stores the change; *moved: keys are kept but will not be sent to the new address. */
+static int
+store_changed(struct rpc_request *req, const char *name, const struct provider *before,
+    const struct provider *changed, const char *fields, bool *moved, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	bool has_key = credentials_find(parts->credentials, before->name, NULL) != NULL;
+	int r;
+
+	*moved = has_key && origin_differs(before, changed);
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		return r;
+	if ((r = providers_update(parts->providers, name, changed, fields, err)) == 0 && *moved)
+		r = credentials_origin_moved(parts->credentials,
+		    providers_find(parts->providers, changed->name), err);
+	if (r != 0) {
+		changes_rollback(parts->changes);
+		return r;
+	}
+	return changes_commit(parts->changes, "provider.update", rpc_client(req), NULL, err);
+}
+
+struct rpc_answer
+rpc_provider_update(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *name = rpc_str(req, "name");
+	const struct provider *before = providers_find(parts->providers, name);
+	struct buf fields = BUF_INIT;
+	struct error err = ERROR_INIT;
+	struct provider *changed;
+	struct rpc_answer a;
+	bool moved = false;
+	struct pack *p;
+
+	if (before == NULL)
+		return unknown_provider(req, name);
+	if (rpc_has(req, "if_rev") && rpc_int(req, "if_rev", -1) != before->rev)
+		return changed_meanwhile(req, before);
+	changed = provider_copy(before);
+	changed->rev = changes_next_rev(parts->changes);
+	if (provider_fields_set(changed, rpc_param(req, "set"), "set.", "", &fields, &err) != 0 ||
+	    (fields.len > 0 &&
+	    store_changed(req, before->name, before, changed, buf_str(&fields), &moved, &err) != 0)) {
+		a = rpc_fail_err(req, &err);
+		goto out;
+	}
+	p = provider_result(req, providers_find(parts->providers, changed->name));
+	if (moved) {
+		pack_str(p, "warnings");
+		pack_array_begin(p);
+		pack_str(p, "the address belongs to another server now: the stored key is kept but "
+		    "not sent there; set it again to use it");
+		pack_array_end(p);
+	}
+	a = rpc_ok(req);
+out:
+	buf_clear(&fields);
+	provider_free(changed);
+	return a;
+}
+
+/* ---- remove ---- */
+
+static void
+add_user(struct buf *text, const char *what)
+{
+	if (text->len > 0)
+		buf_adds(text, ", ");
+	buf_adds(text, what);
+}
+
+/* What would be lost with the provider. */
+static void
+find_users(const struct rpc_parts *parts, const struct provider *pr, struct buf *text)
+{
+	size_t n = 0;
+
+	if (overrides_uses_provider(parts->overrides, pr))
+		add_user(text, "a live choice");
+	for (size_t i = 0; i < models_count(parts->models); i++)
+		if (strcmp(models_at(parts->models, i)->provider, pr->name) == 0)
+			n++;
+	if (n > 0)
+		add_user(text, n == 1 ? "a model" : "models");
+	if (credentials_find(parts->credentials, pr->name, NULL) != NULL)
+		add_user(text, "a stored key");
+}
+
+static int
+remove_users(const struct rpc_parts *parts, const struct provider *pr, struct error *err)
+{
+	int r;
+
+	if ((r = overrides_remove_provider(parts->overrides, pr, err)) != 0 ||
+	    (r = models_remove_all(parts->models, pr, err)) != 0)
+		return r;
+	return credentials_delete_all(parts->credentials, pr, err);
+}
+
+/* A catalogue provider only loses the user's changes: what uses it goes on. */
+static int
+remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool *reverted,
+    struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	char *name = xstrdup(pr->name);
+	int r;
+
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		goto out;
+	if (own)
+		r = remove_users(parts, pr, err);
+	if (r == 0)
+		r = providers_remove(parts->providers, name, reverted, err);
+	if (r != 0)
+		changes_rollback(parts->changes);
+	else if ((r = changes_commit(parts->changes, "provider.remove", rpc_client(req), NULL,
+	    err)) == 0)
+		credentials_scrub(parts->credentials);
+out:
+	free(name);
+	return r;
+}
+
+struct rpc_answer
+rpc_provider_remove(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *name = rpc_str(req, "name");
+	const struct provider *pr = providers_find(parts->providers, name);
+	struct error err = ERROR_INIT;
+	struct buf users = BUF_INIT;
+	bool reverted = false, own;
+	struct rpc_answer a;
+	struct pack *p;
+
+	if (pr == NULL)
+		return unknown_provider(req, name);
+	own = pr->origin == ORIGIN_USER;
+	if (own)
+		find_users(parts, pr, &users);
+	if (users.len > 0 && !rpc_bool(req, "cascade", false)) {
+		error_set(&err, MP_E_CONFLICT, "provider %s is in use: %s", pr->name, buf_str(&users));
+		error_hint(&err, "mpc provider remove %s --yes removes these too", pr->name);
+		a = rpc_fail_err(req, &err);
+	} else if (remove_stored(req, pr, own, &reverted, &err) != 0) {
+		a = rpc_fail_err(req, &err);
+	} else {
+		p = rpc_result(req);
+		pack_kv_bool(p, "removed", true);
+		pack_kv_bool(p, "reverted", reverted);
+		a = rpc_ok(req);
+	}
+	buf_clear(&users);
+	return a;
+}

@@ -1,0 +1,331 @@
+#include "server/rpc/methods/provider_fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/limits.h"
+#include "server/dialect/dialect.h"
+
+#define FEATURES_MAX 64
+#define ALIASES_MAX 4096
+#define TEXT_MAX 2048
+
+/* A member's row: how its value is read. `at` is where a plain text or bool lies in the struct. */
+struct field {
+	const char *name;
+	int (*set)(struct provider *p, const struct field *f, const struct value *v, const char *where,
+	    struct error *err);
+	size_t at;
+	bool required; /* may not become empty */
+};
+
+static int
+wrong_type(const struct value *v, const char *where, const char *wanted, struct error *err)
+{
+	return error_field(err, where, "%s must be a %s, not %s", where, wanted,
+	    value_type_name(value_type(v)));
+}
+
+/* A str without NUL of a sane length. */
+static int
+read_text(const struct value *v, const char *where, char **out, struct error *err)
+{
+	if (value_type(v) != VALUE_STR)
+		return wrong_type(v, where, "str", err);
+	if (value_size(v) > TEXT_MAX)
+		return error_field(err, where, "%s is longer than %d bytes", where, TEXT_MAX);
+	*out = value_strdup(v);
+	return *out != NULL ? 0 : error_field(err, where, "%s contains a NUL", where);
+}
+
+static int
+set_text(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	char **member = (char **)(void *)((char *)p + f->at);
+	char *text;
+	int r;
+
+	if ((r = read_text(v, where, &text, err)) != 0)
+		return r;
+	if (text[0] == '\0') {
+		free(text);
+		if (f->required)
+			return error_field(err, where, "%s must not be empty", where);
+		text = NULL;
+	}
+	free(*member);
+	*member = text;
+	return 0;
+}
+
+static int
+set_name(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	int r = set_text(p, f, v, where, err);
+
+	if (r == 0 && !name_valid(p->name))
+		return error_field(err, where,
+		    "%s must be 1 to 64 of a-z, 0-9, \".\", \"_\", \"-\", beginning with a letter or digit",
+		    where);
+	return r;
+}
+
+static int
+set_url(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	int r = set_text(p, f, v, where, err);
+	size_t n;
+
+	if (r != 0 || p->base_url == NULL)
+		return r;
+	for (n = strlen(p->base_url); n > 0 && p->base_url[n - 1] == '/'; n--)
+		p->base_url[n - 1] = '\0';
+	return 0;
+}
+
+static int
+set_dialect(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	int r = set_text(p, f, v, where, err);
+
+	if (r != 0 || dialect_name_known(p->dialect))
+		return r;
+	r = error_field(err, where, "unknown dialect \"%s\"", p->dialect);
+	error_hint(err, "dialects: openai-chat, openai-responses, anthropic-messages, gemini, ollama, "
+	    "claude-cli, echo");
+	return r;
+}
+
+static int
+set_type(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	char *word;
+	int r;
+
+	(void)f;
+	if ((r = read_text(v, where, &word, err)) != 0)
+		return r;
+	if (!provider_type_parse(word, &p->type))
+		r = error_field(err, where,
+		    "%s must be universal-gateway, direct-api, plan-based or local", where);
+	free(word);
+	return r;
+}
+
+static int
+set_auth(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	char *word;
+	int r;
+
+	(void)f;
+	if ((r = read_text(v, where, &word, err)) != 0)
+		return r;
+	if (!auth_type_parse(word, &p->auth))
+		r = error_field(err, where,
+		    "%s must be api-key, oauth-personal, optional-key or none", where);
+	free(word);
+	return r;
+}
+
+static int
+set_bool(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	bool *member = (bool *)(void *)((char *)p + f->at);
+
+	if (value_type(v) != VALUE_BOOL)
+		return wrong_type(v, where, "bool", err);
+	*member = value_bool(v, false);
+	return 0;
+}
+
+static int
+set_features(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	size_t n = value_size(v);
+	char **list;
+	int r = 0;
+
+	(void)f;
+	if (value_type(v) != VALUE_ARRAY)
+		return wrong_type(v, where, "list of str", err);
+	if (n > FEATURES_MAX)
+		return error_field(err, where, "%s has more than %d items", where, FEATURES_MAX);
+	list = xcalloc(n + 1, sizeof *list);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = read_text(value_at(v, i), where, &list[i], err);
+	if (r == 0) {
+		char **old = p->features;
+
+		p->features = list;
+		list = old;
+	}
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+	return r;
+}
+
+static void
+aliases_clear(struct provider *p)
+{
+	for (size_t i = 0; i < p->alias_count; i++) {
+		free(p->aliases[i].alias);
+		free(p->aliases[i].model);
+	}
+	free(p->aliases);
+	p->aliases = NULL;
+	p->alias_count = 0;
+}
+
+static int
+add_alias(struct provider *p, struct slice key, const struct value *v, const char *where,
+    struct error *err)
+{
+	char *alias = slice_dup(key), *model = NULL;
+	int r = 0;
+
+	if (strlen(alias) != key.len || key.len == 0 || key.len > LIMIT_NAME_BYTES * 4)
+		r = error_field(err, where, "%s: an alias is 1 to %d bytes of text", where,
+		    LIMIT_NAME_BYTES * 4);
+	else
+		r = read_text(v, where, &model, err);
+	if (r == 0 && (model[0] == '\0' || strlen(model) > 256))
+		r = error_field(err, where, "%s: a model id is 1 to 256 bytes", where);
+	if (r == 0)
+		r = provider_alias_add(p, alias, model);
+	free(alias);
+	free(model);
+	return r;
+}
+
+static int
+set_models(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	const struct value *model;
+	struct slice key;
+	int r = 0;
+
+	(void)f;
+	if (value_type(v) != VALUE_MAP)
+		return wrong_type(v, where, "map of alias to model", err);
+	if (value_size(v) > ALIASES_MAX)
+		return error_field(err, where, "%s has more than %d aliases", where, ALIASES_MAX);
+	aliases_clear(p);
+	for (size_t i = 0; i < value_size(v) && r == 0; i++) {
+		key = value_pair(v, i, &model);
+		r = add_alias(p, key, model, where, err);
+	}
+	return r;
+}
+
+static int
+set_rate_limits(struct provider *p, const struct field *f, const struct value *v,
+    const char *where, struct error *err)
+{
+	const struct value *number;
+
+	(void)f;
+	if (value_type(v) != VALUE_MAP)
+		return wrong_type(v, where, "map", err);
+	memset(&p->rate_limits, 0, sizeof p->rate_limits);
+	for (size_t i = 0; i < value_size(v); i++) {
+		struct slice key = value_pair(v, i, &number);
+		int64_t n = value_int(number, -1);
+
+		if (value_type(number) != VALUE_INT || n < 0)
+			return error_field(err, where, "%s: numbers must be ints >= 0", where);
+		if (slice_eq(key, "weekly"))
+			p->rate_limits.weekly = n;
+		else if (slice_eq(key, "rolling"))
+			p->rate_limits.rolling = n;
+		else if (slice_eq(key, "window_hours") && n <= 24 * 366)
+			p->rate_limits.window_hours = (int32_t)n;
+		else
+			return error_field(err, where,
+			    "%s takes weekly, rolling and window_hours", where);
+	}
+	return 0;
+}
+
+#define AT(member) offsetof(struct provider, member)
+static const struct field fields_table[] = {
+	{ "name", set_name, AT(name), true },
+	{ "display_name", set_text, AT(display_name), false },
+	{ "type", set_type, 0, true },
+	{ "auth_type", set_auth, 0, true },
+	{ "dialect", set_dialect, AT(dialect), true },
+	{ "base_url", set_url, AT(base_url), false },
+	{ "key_env", set_text, AT(key_env), false },
+	{ "enabled", set_bool, AT(enabled), true },
+	{ "features", set_features, 0, false },
+	{ "rate_limits", set_rate_limits, 0, false },
+	{ "login_command", set_text, AT(login_command), false },
+	{ "auto_detect", set_bool, AT(auto_detect), true },
+	{ "health_check", set_text, AT(health_check), false },
+	{ "ca_file", set_text, AT(ca_file), false },
+	{ "proxy", set_text, AT(proxy), false },
+	{ "models", set_models, 0, false },
+};
+
+static const struct field *
+field_find(struct slice name)
+{
+	for (size_t i = 0; i < sizeof fields_table / sizeof fields_table[0]; i++)
+		if (slice_eq(name, fields_table[i].name))
+			return &fields_table[i];
+	return NULL;
+}
+
+/* Whether the word is in the space separated list. */
+static bool
+listed(const char *list, struct slice word)
+{
+	for (const char *at = list; *at != '\0';) {
+		size_t n = strcspn(at, " ");
+
+		if (n == word.len && memcmp(at, word.data, n) == 0)
+			return true;
+		at += n;
+		at += strspn(at, " ");
+	}
+	return false;
+}
+
+int
+provider_fields_set(struct provider *p, const struct value *map, const char *prefix,
+    const char *skip, struct buf *fields, struct error *err)
+{
+	const struct value *v;
+	char where[96];
+	int r;
+
+	for (size_t i = 0; i < value_size(map); i++) {
+		struct slice name = value_pair(map, i, &v);
+		const struct field *f = field_find(name);
+
+		if (listed(skip, name))
+			continue;
+		snprintf(where, sizeof where, "%s%.*s", prefix,
+		    (int)(name.len < 64 ? name.len : 64), name.data != NULL ? name.data : "");
+		if (f == NULL)
+			return error_field(err, where, "a provider has no settable member \"%.*s\"",
+			    (int)(name.len < 64 ? name.len : 64), name.data != NULL ? name.data : "");
+		if ((r = f->set(p, f, v, where, err)) != 0)
+			return r;
+		if (fields->len > 0)
+			buf_addc(fields, ' ');
+		buf_adds(fields, f->name);
+	}
+	return fields->failed ? MP_E_INTERNAL : 0;
+}

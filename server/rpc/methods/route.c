@@ -1,0 +1,260 @@
+/* route.c - the live choice: asking for it, switching it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/call/route.h"
+#include "server/rpc/conn.h"
+#include "server/rpc/notify.h"
+#include "server/rpc/objects.h"
+#include "server/rpc/request.h"
+#include "server/state/changes.h"
+
+/* The scope parameter where none means everywhere; "" for global. */
+static const char *
+scope_or_global(struct rpc_request *req)
+{
+	const char *scope = rpc_str(req, "scope");
+
+	return scope != NULL ? scope : "";
+}
+
+static int
+effective(const struct rpc_parts *parts, const char *selector, const char *scope,
+    struct route *out, struct error *err)
+{
+	return routes_effective(parts->routes, selector,
+	    scope != NULL && scope[0] != '\0' ? scope : NULL, out, err);
+}
+
+struct rpc_answer
+rpc_route_get(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct error err = ERROR_INIT, why = ERROR_INIT;
+	struct rpc_answer a;
+	struct route route;
+	struct pack *p;
+	int ready;
+
+	route_init(&route);
+	if (effective(parts, rpc_str(req, "ref"), rpc_scope(req), &route, &err) != 0) {
+		a = rpc_fail_err(req, &err);
+		goto out;
+	}
+	ready = routes_ready(parts->routes, &route.target, &why);
+	p = rpc_result(req);
+	pack_str(p, "active");
+	pack_route(p, &route);
+	pack_str(p, "why");
+	pack_array_begin(p);
+	for (size_t i = 0; i < route.layer_count; i++)
+		pack_layer(p, &route.layers[i]);
+	pack_array_end(p);
+	pack_kv_bool(p, "ready", ready == 0);
+	if (ready != 0) {
+		pack_str(p, "problem");
+		message_pack_error(p, &why);
+	}
+	a = rpc_ok(req);
+out:
+	route_clear(&route);
+	return a;
+}
+
+/* How many other connections hear of a switch. */
+static int64_t
+listeners(const struct rpc_request *req)
+{
+	const unsigned topics = (1u << TOPIC_ROUTE) | (1u << TOPIC_OVERRIDES);
+	const struct conn *own = rpc_conn(req);
+	int64_t n = 0;
+
+	for (const struct conn *c = rpc_parts(req)->server->conns; c != NULL; c = c->next)
+		if (c != own && (c->subscription.topics & topics) != 0)
+			n++;
+	return n;
+}
+
+/* The scope's choice is not the one the client knew: says what it is now. */
+static struct rpc_answer
+changed_meanwhile(struct rpc_request *req, const char *scope, int64_t rev)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct error err = ERROR_INIT, ignored = ERROR_INIT;
+	struct buf extra = BUF_INIT;
+	struct rpc_answer a;
+	unsigned count = 1;
+	struct route now;
+	struct pack p;
+
+	error_set(&err, MP_E_PRECONDITION_FAILED, "the choice was changed meanwhile");
+	pack_init(&p, &extra);
+	pack_str(&p, "rev");
+	pack_int(&p, rev);
+	route_init(&now);
+	if (effective(parts, NULL, scope, &now, &ignored) == 0) {
+		pack_str(&p, "current");
+		pack_route(&p, &now);
+		count++;
+	}
+	route_clear(&now);
+	a = rpc_fail_data(req, &err, &extra, count);
+	buf_clear(&extra);
+	return a;
+}
+
+/* What route.set, clear and undo have in common: the route before, the change, the route after. */
+struct switching {
+	struct rpc_request *req;
+	const char *scope;
+	struct route previous;
+	struct route active;
+	bool had_previous;
+};
+
+static void
+switching_begin(struct switching *s, struct rpc_request *req, const char *scope)
+{
+	struct error ignored = ERROR_INIT;
+
+	s->req = req;
+	s->scope = scope;
+	route_init(&s->previous);
+	route_init(&s->active);
+	s->had_previous = effective(rpc_parts(req), NULL, scope, &s->previous, &ignored) == 0;
+}
+
+static void
+switching_clear(struct switching *s)
+{
+	route_clear(&s->previous);
+	route_clear(&s->active);
+}
+
+/* After the commit: opens the result with `active` and `previous`. */
+static struct pack *
+switching_result(struct switching *s, struct error *err)
+{
+	struct pack *p;
+
+	if (effective(rpc_parts(s->req), NULL, s->scope, &s->active, err) != 0)
+		return NULL;
+	p = rpc_result(s->req);
+	pack_str(p, "active");
+	pack_route(p, &s->active);
+	if (s->had_previous) {
+		pack_str(p, "previous");
+		pack_route(p, &s->previous);
+	}
+	pack_kv_int(p, "told", listeners(s->req));
+	return p;
+}
+
+static int
+store_choice(struct rpc_request *req, const char *scope, const struct target *t, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	int64_t ttl_ms = rpc_int(req, "ttl_ms", 0);
+	const struct provider *pr = providers_find(parts->providers, t->provider);
+	int r;
+
+	if (pr == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "unknown provider \"%s\"", t->provider);
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		return r;
+	r = overrides_set(parts->overrides, scope, pr, t->model, t->label,
+	    rpc_bool(req, "temporary", false) || ttl_ms > 0, ttl_ms, err);
+	if (r != 0) {
+		changes_rollback(parts->changes);
+		return r;
+	}
+	return changes_commit(parts->changes, "route.set", rpc_client(req), NULL, err);
+}
+
+struct rpc_answer
+rpc_route_set(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct error err = ERROR_INIT, why = ERROR_INIT;
+	const char *scope = scope_or_global(req);
+	int64_t rev = overrides_scope_rev(parts->overrides, scope);
+	struct switching s;
+	struct rpc_answer a;
+	struct target target;
+	char *meaning = NULL;
+	struct pack *p;
+
+	if (rpc_has(req, "if_rev") && rpc_int(req, "if_rev", -1) != rev)
+		return changed_meanwhile(req, scope, rev);
+	target_init(&target);
+	switching_begin(&s, req, scope);
+	if (routes_resolve(parts->routes, rpc_str(req, "ref"), &target, &meaning, &err) != 0 ||
+	    store_choice(req, scope, &target, &err) != 0 ||
+	    (p = switching_result(&s, &err)) == NULL) {
+		a = rpc_fail_err(req, &err);
+		goto out;
+	}
+	if (scope[0] == '\0') {
+		pack_str(p, "keeping");
+		pack_overrides(p, parts, true);
+	}
+	if (routes_ready(parts->routes, &s.active.target, &why) != 0) {
+		pack_str(p, "problem");
+		message_pack_error(p, &why);
+	}
+	a = rpc_ok(req);
+out:
+	switching_clear(&s);
+	target_clear(&target);
+	free(meaning);
+	return a;
+}
+
+struct rpc_answer
+rpc_route_clear(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *scope = scope_or_global(req);
+	struct error err = ERROR_INIT;
+	struct switching s;
+	struct rpc_answer a;
+	int r;
+
+	switching_begin(&s, req, scope);
+	if ((r = changes_begin(parts->changes, &err)) == 0) {
+		if (rpc_has(req, "id"))
+			r = overrides_clear_id(parts->overrides, rpc_int(req, "id", 0), &err);
+		else
+			r = overrides_clear(parts->overrides, scope, &err);
+		if (r != 0)
+			changes_rollback(parts->changes);
+		else
+			r = changes_commit(parts->changes, "route.clear", rpc_client(req), NULL, &err);
+	}
+	a = r == 0 && switching_result(&s, &err) != NULL ? rpc_ok(req) : rpc_fail_err(req, &err);
+	switching_clear(&s);
+	return a;
+}
+
+struct rpc_answer
+rpc_route_undo(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *scope = scope_or_global(req);
+	struct error err = ERROR_INIT;
+	struct switching s;
+	struct rpc_answer a;
+	int r;
+
+	switching_begin(&s, req, scope);
+	if ((r = changes_begin(parts->changes, &err)) == 0) {
+		r = overrides_undo(parts->overrides, scope, &err);
+		if (r != 0)
+			changes_rollback(parts->changes);
+		else
+			r = changes_commit(parts->changes, "route.undo", rpc_client(req), NULL, &err);
+	}
+	a = r == 0 && switching_result(&s, &err) != NULL ? rpc_ok(req) : rpc_fail_err(req, &err);
+	switching_clear(&s);
+	return a;
+}

@@ -1,0 +1,457 @@
+#include "server/rpc/notify.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/value.h"
+#include "mpd_version.h"
+#include "server/base/loop.h"
+#include "server/call/route.h"
+#include "server/rpc/conn.h"
+#include "server/rpc/objects.h"
+#include "server/rpc/request.h"
+
+#define BIT(topic) (1u << (topic))
+/* What an effective route depends on. */
+#define ROUTE_CAUSES \
+	(BIT(TOPIC_ROUTE) | BIT(TOPIC_OVERRIDES) | BIT(TOPIC_PROVIDERS) | BIT(TOPIC_MODELS))
+
+/* Why something changed; owned strings. */
+struct cause {
+	char *method, *client, *reason;
+};
+
+struct notifier {
+	struct rpc_server *server;
+	struct loop_deferred check; /* routes are compared once per tick */
+	struct cause cause;         /* of the last change that may have moved a route */
+	char active[65];            /* provider of the global route, as told last */
+	const char *daemon_state;   /* static */
+	struct buf value;           /* scratch: an event's value, packed once for all */
+};
+
+static void
+cause_set(struct cause *to, const char *method, const char *client, const char *reason)
+{
+	free(to->method);
+	free(to->client);
+	free(to->reason);
+	to->method = xstrdup(method);
+	to->client = xstrdup(client);
+	to->reason = xstrdup(reason);
+}
+
+static void
+pack_cause(struct pack *p, const char *method, const char *client, const char *reason)
+{
+	pack_str(p, "cause");
+	pack_map_begin(p);
+	pack_kv_str(p, "method", method);
+	pack_kv_str(p, "client", client);
+	pack_kv_str(p, "reason", reason);
+	pack_map_end(p);
+}
+
+/* The members every event has; the connection has now heard of rev. */
+static struct pack *
+event_begin(struct conn *c, int64_t rev, enum topic topic, const char *op)
+{
+	struct subscription *sub = &c->subscription;
+	struct pack *p = rpc_event_begin(c, "state.event");
+
+	if (rev < sub->last_rev)
+		rev = sub->last_rev;
+	pack_kv_int(p, "rev", rev);
+	pack_kv_int(p, "prev_rev", sub->last_rev);
+	pack_kv_str(p, "instance", changes_instance(c->server->parts->changes));
+	pack_kv_str(p, "topic", topic_name(topic));
+	pack_kv_str(p, "op", op);
+	sub->last_rev = rev;
+	return p;
+}
+
+/* Whether the connection listens to the topic and has room; counts what it loses. */
+static bool
+wants(struct conn *c, enum topic topic)
+{
+	if (c->state != CONN_OPEN || (c->subscription.topics & BIT(topic)) == 0)
+		return false;
+	if (!conn_is_full(c))
+		return true;
+	c->subscription.lost[topic]++;
+	return false;
+}
+
+static void
+send_event(struct conn *c, const struct change *ch, const struct buf *value)
+{
+	struct pack *p = event_begin(c, ch->rev, ch->topic, change_op_name(ch->op));
+
+	if (ch->key != NULL)
+		pack_kv_str(p, "key", ch->key);
+	if (value->len > 0) {
+		pack_str(p, "value");
+		pack_raw(p, value->data, value->len);
+	}
+	pack_cause(p, ch->method, ch->client, ch->reason);
+	rpc_event_end(c);
+}
+
+/* ---- values ---- */
+
+static void
+pack_daemon(struct pack *p, const struct notifier *n)
+{
+	const struct rpc_parts *parts = n->server->parts;
+
+	pack_map_begin(p);
+	pack_kv_str(p, "state", n->daemon_state);
+	pack_kv_str(p, "version", MPD_VERSION);
+	pack_kv_int(p, "started_ms", parts->started_ms);
+	pack_map_end(p);
+}
+
+/* "provider/label" or "provider:model": where the second part begins, the first copied to name. */
+static const char *
+split_key(const char *key, char separator, char name[65])
+{
+	const char *at = strchr(key, separator);
+
+	if (at == NULL || (size_t)(at - key) >= 65)
+		return NULL;
+	memcpy(name, key, (size_t)(at - key));
+	name[at - key] = '\0';
+	return at + 1;
+}
+
+static void
+pack_changed_model(struct pack *p, const struct rpc_parts *parts, const char *key)
+{
+	char name[65];
+	const char *model = split_key(key, ':', name);
+	const struct model_entry *entry;
+	const struct provider *pr;
+
+	if (model == NULL || (pr = providers_find(parts->providers, name)) == NULL ||
+	    (entry = models_find(parts->models, pr->name, model)) == NULL)
+		return;
+	pack_model(p, pr, model, entry);
+}
+
+static void
+pack_changed_key(struct pack *p, const struct rpc_parts *parts, const char *key)
+{
+	char name[65];
+	const char *label = split_key(key, '/', name);
+	const struct credential *c;
+
+	if (label == NULL || (c = credentials_find(parts->credentials, name, label)) == NULL)
+		return;
+	pack_key(p, c);
+}
+
+/* The value that an event carries; nothing for what is gone. */
+static void
+pack_change(struct notifier *n, const struct change *ch)
+{
+	const struct rpc_parts *parts = n->server->parts;
+	const struct override *o;
+	const struct provider *pr;
+	char active[sizeof n->active];
+	struct pack p;
+
+	buf_reset(&n->value, 4096);
+	if (ch->op == CHANGE_REMOVE || ch->key == NULL)
+		return;
+	pack_init(&p, &n->value);
+	switch (ch->topic) {
+	case TOPIC_PROVIDERS:
+		if ((pr = providers_find(parts->providers, ch->key)) != NULL) {
+			active_provider(parts, active, sizeof active);
+			pack_provider(&p, parts, pr, active);
+		}
+		break;
+	case TOPIC_MODELS:
+		pack_changed_model(&p, parts, ch->key);
+		break;
+	case TOPIC_KEYS:
+		pack_changed_key(&p, parts, ch->key);
+		break;
+	case TOPIC_OVERRIDES:
+		o = overrides_find(parts->overrides, ch->key, true);
+		if (o == NULL)
+			o = overrides_find(parts->overrides, ch->key, false);
+		if (o != NULL)
+			pack_override(&p, parts, o);
+		break;
+	case TOPIC_DAEMON:
+		pack_daemon(&p, n);
+		break;
+	case TOPIC_ROUTE:
+	case TOPIC_COUNT:
+		break;
+	}
+}
+
+/* The connection's own effective route, packed; empty when there is none. */
+static void
+pack_own_route(struct conn *c, struct buf *out)
+{
+	struct error err = ERROR_INIT;
+	struct route route;
+	struct pack p;
+
+	buf_reset(out, 1024);
+	route_init(&route);
+	if (routes_effective(c->server->parts->routes, NULL, c->hello.scope, &route, &err) == 0) {
+		pack_init(&p, out);
+		pack_route(&p, &route);
+	}
+	route_clear(&route);
+}
+
+/* ---- routes, once per tick ---- */
+
+static void
+check_route(struct notifier *n, struct conn *c)
+{
+	struct subscription *sub = &c->subscription;
+	struct pack *p;
+
+	pack_own_route(c, &n->value);
+	if (n->value.len == sub->route.len &&
+	    (n->value.len == 0 || memcmp(n->value.data, sub->route.data, n->value.len) == 0))
+		return;
+	if (!wants(c, TOPIC_ROUTE))
+		return; /* counted as lost; the resync makes it ask */
+	buf_reset(&sub->route, 1024);
+	buf_add(&sub->route, n->value.data, n->value.len);
+	p = event_begin(c, changes_rev(c->server->parts->changes), TOPIC_ROUTE, "set");
+	if (n->value.len > 0) {
+		pack_str(p, "value");
+		pack_raw(p, n->value.data, n->value.len);
+	}
+	pack_cause(p, n->cause.method, n->cause.client, n->cause.reason);
+	rpc_event_end(c);
+}
+
+/* A provider that became active, or ceased to be, looks different from outside. */
+static void
+tell_active(struct notifier *n, const char *provider)
+{
+	struct change ch = {
+		.rev = changes_rev(n->server->parts->changes),
+		.topic = TOPIC_PROVIDERS,
+		.op = CHANGE_UPDATE,
+		.key = provider,
+		.method = n->cause.method,
+		.client = n->cause.client,
+		.reason = n->cause.reason,
+	};
+	struct conn *c;
+
+	if (provider[0] == '\0' || providers_find(n->server->parts->providers, provider) == NULL)
+		return;
+	pack_change(n, &ch);
+	for (c = n->server->conns; c != NULL; c = c->next)
+		if (wants(c, TOPIC_PROVIDERS))
+			send_event(c, &ch, &n->value);
+}
+
+static void
+check_routes(void *arg)
+{
+	struct notifier *n = arg;
+	char before[sizeof n->active];
+	struct conn *c, *next;
+
+	memcpy(before, n->active, sizeof before);
+	active_provider(n->server->parts, n->active, sizeof n->active);
+	for (c = n->server->conns; c != NULL; c = c->next)
+		if ((c->subscription.topics & BIT(TOPIC_ROUTE)) != 0)
+			check_route(n, c);
+	if (strcmp(before, n->active) != 0) {
+		tell_active(n, before);
+		tell_active(n, n->active);
+	}
+	for (c = n->server->conns; c != NULL; c = next) {
+		next = c->next;
+		conn_flush(c);
+	}
+}
+
+static void
+on_change(void *arg, const struct change *ch)
+{
+	struct notifier *n = arg;
+	struct rpc_server *s = n->server;
+	bool packed = false;
+	struct conn *c;
+
+	if ((BIT(ch->topic) & ROUTE_CAUSES) != 0) {
+		cause_set(&n->cause, ch->method, ch->client, ch->reason);
+		loop_defer(s->parts->loop, &n->check, check_routes, n);
+	}
+	if (ch->topic == TOPIC_ROUTE)
+		return;
+	for (c = s->conns; c != NULL; c = c->next) {
+		if (!wants(c, ch->topic))
+			continue;
+		if (!packed)
+			pack_change(n, ch);
+		packed = true;
+		send_event(c, ch, &n->value);
+	}
+}
+
+/* ---- the face ---- */
+
+struct notifier *
+notifier_new(struct rpc_server *s)
+{
+	struct notifier *n = xcalloc(1, sizeof *n);
+
+	n->server = s;
+	n->daemon_state = "started";
+	active_provider(s->parts, n->active, sizeof n->active);
+	changes_subscribe(s->parts->changes, on_change, n);
+	return n;
+}
+
+void
+notifier_free(struct notifier *n)
+{
+	if (n == NULL)
+		return;
+	changes_unsubscribe(n->server->parts->changes, n);
+	loop_defer_cancel(n->server->parts->loop, &n->check);
+	cause_set(&n->cause, NULL, NULL, NULL);
+	buf_clear(&n->value);
+	free(n);
+}
+
+void
+notifier_daemon(struct notifier *n, const char *state)
+{
+	n->daemon_state = state;
+	changes_tell(n->server->parts->changes, TOPIC_DAEMON, CHANGE_SET, "daemon", state);
+}
+
+int
+topics_read(const struct value *list, unsigned *topics, struct error *err)
+{
+	unsigned found = 0;
+	enum topic t;
+
+	if (list == NULL) {
+		*topics = BIT(TOPIC_COUNT) - 1;
+		return 0;
+	}
+	for (size_t i = 0; i < value_size(list); i++) {
+		struct slice name = value_slice(value_at(list, i));
+
+		if (!topic_parse(name.data, name.len, &t))
+			return error_field(err, "topics", "unknown topic \"%.*s\"",
+			    (int)(name.len < 64 ? name.len : 64), name.data != NULL ? name.data : "");
+		found |= BIT(t);
+	}
+	*topics = found;
+	return 0;
+}
+
+void
+subscription_add(struct conn *c, unsigned topics)
+{
+	struct subscription *sub = &c->subscription;
+
+	sub->topics |= topics;
+	sub->last_rev = changes_rev(c->server->parts->changes);
+	if ((topics & BIT(TOPIC_ROUTE)) != 0)
+		pack_own_route(c, &sub->route);
+}
+
+void
+subscription_remove(struct conn *c, unsigned topics)
+{
+	c->subscription.topics &= ~topics;
+	for (int t = 0; t < TOPIC_COUNT; t++)
+		if ((topics & BIT(t)) != 0)
+			c->subscription.lost[t] = 0;
+}
+
+void
+subscription_clear(struct subscription *s)
+{
+	buf_clear(&s->route);
+}
+
+void
+subscription_drained(struct conn *c)
+{
+	struct subscription *sub = &c->subscription;
+
+	for (int t = 0; t < TOPIC_COUNT; t++) {
+		struct pack *p;
+
+		if (sub->lost[t] == 0 || c->state != CONN_OPEN)
+			continue;
+		p = event_begin(c, changes_rev(c->server->parts->changes), (enum topic)t, "resync");
+		pack_kv_int(p, "lost", sub->lost[t]);
+		pack_cause(p, NULL, NULL, "slow reader");
+		sub->lost[t] = 0;
+		if (t == TOPIC_ROUTE)
+			pack_own_route(c, &sub->route);
+		rpc_event_end(c);
+	}
+}
+
+static void
+pack_topic(struct conn *c, struct pack *p, enum topic t)
+{
+	const struct rpc_parts *parts = c->server->parts;
+	struct buf route = BUF_INIT;
+
+	switch (t) {
+	case TOPIC_ROUTE:
+		pack_own_route(c, &route);
+		if (route.len > 0)
+			pack_raw(p, route.data, route.len);
+		else
+			pack_nil(p);
+		buf_clear(&route);
+		break;
+	case TOPIC_OVERRIDES:
+		pack_overrides(p, parts, false);
+		break;
+	case TOPIC_PROVIDERS:
+		pack_providers(p, parts, NULL);
+		break;
+	case TOPIC_MODELS:
+		pack_models(p, parts);
+		break;
+	case TOPIC_KEYS:
+		pack_keys(p, parts, NULL);
+		break;
+	case TOPIC_DAEMON:
+		pack_daemon(p, c->server->notifier);
+		break;
+	case TOPIC_COUNT:
+		break;
+	}
+}
+
+void
+snapshot_pack(struct conn *c, struct pack *p, unsigned topics)
+{
+	pack_map_begin(p);
+	for (int t = 0; t < TOPIC_COUNT; t++) {
+		if ((topics & BIT(t)) == 0)
+			continue;
+		pack_str(p, topic_name((enum topic)t));
+		pack_topic(c, p, (enum topic)t);
+	}
+	pack_map_end(p);
+	c->subscription.last_rev = changes_rev(c->server->parts->changes);
+	if ((topics & BIT(TOPIC_ROUTE)) != 0)
+		pack_own_route(c, &c->subscription.route);
+}

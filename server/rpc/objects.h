@@ -1,0 +1,51 @@
+/* objects.h - the objects of PROTOCOL.md section 5 as msgpack maps: Provider, Model, Route, Layer, key. */
+#ifndef SERVER_RPC_OBJECTS_H
+#define SERVER_RPC_OBJECTS_H
+
+#include "protocol/pack.h"
+#include "server/call/route.h"
+#include "server/rpc/request.h"
+#include "server/state/credentials.h"
+#include "server/state/models.h"
+#include "server/state/overrides.h"
+#include "server/state/providers.h"
+
+/* How a provider stands, as seen from outside. */
+struct provider_view {
+	enum provider_status status;
+	bool active;      /* the global effective route uses it */
+	bool supported;   /* this version speaks its dialect */
+	int code;         /* MP_E_... behind error and rate-limited; 0 = none */
+	char message[256];
+	int64_t since_ms; /* 0 = unknown */
+};
+void provider_view(const struct rpc_parts *parts, const struct provider *p, const char *active,
+    struct provider_view *out);
+
+/* Name of the provider of the global effective route, into out (65 bytes); "" = none. */
+void active_provider(const struct rpc_parts *parts, char *out, size_t size);
+
+/* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
+void pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *active, bool with_rev);
+void pack_provider(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *active);
+/* entry NULL: a catalogue model or an alias. */
+void pack_model_members(struct pack *p, const struct provider *pr, const char *model,
+    const struct model_entry *entry, bool with_rev);
+void pack_model(struct pack *p, const struct provider *pr, const char *model,
+    const struct model_entry *entry);
+/* The winner of a route. */
+void pack_route(struct pack *p, const struct route *r);
+void pack_layer(struct pack *p, const struct layer *l);
+/* An override in force, in the shape of a Route. */
+void pack_override(struct pack *p, const struct rpc_parts *parts, const struct override *o);
+void pack_key(struct pack *p, const struct credential *c);
+
+/* Whole topics, as arrays. */
+void pack_providers(struct pack *p, const struct rpc_parts *parts, const char *filter);
+void pack_models(struct pack *p, const struct rpc_parts *parts);
+void pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only);
+void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provider);
+
+#endif
