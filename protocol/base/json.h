@@ -50,15 +50,16 @@ struct json {
 };
 #define JSON_INIT { NULL, 0, NULL, 0, 0, false, NULL, 0 }
 
-/* Reads the n bytes at text (which must stay until the next json_read). 0; MP_E_INVALID_PARAMS when it
- * is not JSON (problem and problem_offset say why; they are set whenever it fails); MP_E_TOO_LARGE
- * beyond 2^31 bytes, JSON_MAX_DEPTH or JSON_MAX_TOKENS; MP_E_INTERNAL when memory is out. Lone surrogates in
- * escapes are accepted by the grammar; json_string says what becomes of them. */
+/* Reads the n bytes at text (which must stay until the next json_read). 0; MP_E_INVALID_PARAMS when
+ * it is not JSON (problem and problem_offset say why; they are set whenever it fails);
+ * MP_E_TOO_LARGE beyond 2^31 bytes, JSON_MAX_DEPTH or JSON_MAX_TOKENS; MP_E_INTERNAL when memory is
+ * out. Lone surrogates in escapes are accepted by the grammar; json_string says what becomes of
+ * them. Keys count as the same when json_string makes them the same. */
 int json_read(struct json *j, const char *text, size_t n, enum json_flags flags);
 void json_clear(struct json *j);
 
-/* All take a token number; JSON_NONE is allowed everywhere and behaves as null/empty/absent, so look-ups
- * can be chained without checks. */
+/* All take a token number; JSON_NONE is allowed everywhere and behaves as null/empty/absent, so
+ * look-ups can be chained without checks. After a json_read that failed every number is absent. */
 enum json_type json_type(const struct json *j, uint32_t at);
 bool json_is(const struct json *j, uint32_t at, enum json_type type);
 /* Member by (unescaped) key; JSON_NONE if at is no object or has none. */
@@ -94,7 +95,8 @@ char *json_strdup(const struct json *j, uint32_t at, size_t max_bytes);
 bool json_int(const struct json *j, uint32_t at, int64_t *out);
 bool json_double(const struct json *j, uint32_t at, double *out); /* finite only */
 /* Decimal text times 10^scale as an integer, rounded half up, without binary floats: prices, costs.
- * False for no number, negative numbers or overflow. A string holding a number counts too. */
+ * False for no number, negative numbers or overflow. A string that is a number (without escapes)
+ * counts too. */
 bool json_decimal(const struct json *j, uint32_t at, unsigned scale, int64_t *out);
 bool json_bool(const struct json *j, uint32_t at, bool *out);
 
@@ -129,7 +131,8 @@ void json_put_bool(struct json_writer *w, bool v);
 void json_put_null(struct json_writer *w);
 /* One whole value, already JSON (number text, a checked schema): copied as it is. */
 void json_put_raw(struct json_writer *w, const char *text, size_t n);
-/* A string in pieces: begin, any number of escaped pieces, end. */
+/* A string in pieces: begin, any number of escaped pieces, end. A text part ends between code points;
+ * a base64 part that another follows has a multiple of 3 bytes. */
 void json_begin_string(struct json_writer *w);
 void json_string_part(struct json_writer *w, const char *s, size_t n);
 void json_string_part_base64(struct json_writer *w, const void *data, size_t n);

@@ -116,6 +116,13 @@ json_int(const struct json *j, uint32_t at, int64_t *out)
 	return true;
 }
 
+static bool
+quoted_number(const struct json *j, uint32_t at, struct slice *out)
+{
+	return json_plain(j, at, out) && out->len > 0 &&
+	    json_number_end(out->data, out->data + out->len) == out->data + out->len;
+}
+
 bool
 json_decimal(const struct json *j, uint32_t at, unsigned scale, int64_t *out)
 {
@@ -124,10 +131,8 @@ json_decimal(const struct json *j, uint32_t at, unsigned scale, int64_t *out)
 	uint64_t v;
 	bool exact;
 
-	if (!number_text(j, at, &s)) {
-		if (!json_plain(j, at, &s) || json_number_end(s.data, s.data + s.len) != s.data + s.len)
-			return false;
-	}
+	if (!number_text(j, at, &s) && !quoted_number(j, at, &s))
+		return false;
 	take_apart(s.data, s.data + s.len, &d);
 	if (!to_integer(&d, scale, &v, &exact) || v > INT64_MAX)
 		return false;

@@ -377,7 +377,7 @@ read_value(struct reader *r)
 	}
 }
 
-/* After a value: closes what ends here, then stands before the next value or has reached the end. */
+/* After a value: closes what ends here, then stands before the next value or at the end. */
 static bool
 read_after(struct reader *r, bool *done)
 {

@@ -130,8 +130,8 @@ json_end_array(struct json_writer *w)
 #define UNIT_MAX 6
 #define SLACK 8
 
-/* Writes the character at p as it stands in a string, moves *to past it and says how many bytes of p
- * it was. */
+/* Writes the character at p as it stands in a string, moves *to past it and says how many bytes of
+ * p it was. */
 static inline size_t
 put_unit(char **to, const char *p, size_t n)
 {
@@ -164,7 +164,8 @@ put_unit(char **to, const char *p, size_t n)
 	return step;
 }
 
-/* Escapes as long as all that is left, and SLACK, has room without growing. Returns how far it came. */
+/* Escapes as long as all that is left, and SLACK, has room without growing. Returns how far it
+ * came. */
 static size_t
 escape_into_room(struct buf *out, const char *s, size_t n)
 {

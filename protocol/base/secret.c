@@ -1,4 +1,5 @@
-/* secret.c - secrets in memory that is locked, guarded and wiped. The only user of libsodium here. */
+/* secret.c - secrets in memory that is locked, guarded and wiped. The only user
+ * of libsodium in this folder. */
 #include "protocol/base/secret.h"
 
 #include <sodium.h>

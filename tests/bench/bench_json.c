@@ -1,5 +1,5 @@
 /* bench_json FILE...: medians of reading each file, of unescaping and writing it back, and of
- * jansson doing the same. Name small and large files alike; each round lasts about a millisecond. */
+ * jansson doing the same. Small and large files alike: each round lasts about a millisecond. */
 #include "tests/jansson_apart.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* fuzz_json.c - whatever is read can be walked, written and read again as the same; any bytes can be
- * written as a string. */
+/* fuzz_json.c - whatever is read can be walked, written and read again as the same; any bytes
+ * can be written as a string. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,16 +110,18 @@ walk(const struct json *j, uint32_t at, struct json_writer *w, bool unique)
 		break;
 	case JSON_ARRAY:
 		json_begin_array(w);
-		for (child = json_first(j, at); child != JSON_NONE; child = json_next(j, child), n++)
+		for (child = json_first(j, at); child != JSON_NONE; child = json_next(j, child)) {
+			n++;
 			walk(j, child, w, unique);
+		}
 		MUST(n == json_size(j, at));
 		json_end_array(w);
 		break;
 	case JSON_OBJECT:
 		json_begin_object(w);
-		for (child = json_first(j, at); child != JSON_NONE; child = json_next(j, child), n++) {
+		for (child = json_first(j, at); child != JSON_NONE; child = json_next(j, child)) {
 			put_key(j, child, w);
-			if (n < 16)
+			if (n++ < 16)
 				check_look_up(j, at, child, unique);
 			MUST(json_next(j, json_value(j, child)) == JSON_NONE);
 			walk(j, json_value(j, child), w, unique);

@@ -1,0 +1,141 @@
+#include "common.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "protocol/base/secret.h"
+
+static void
+test_secret__keeps_the_bytes_and_ends_with_nul(void **state)
+{
+	struct secret *s = secret_new("sk-\0key", 7);
+
+	(void)state;
+	assert_non_null(s);
+	assert_int_equal(secret_len(s), 7);
+	assert_memory_equal(secret_bytes(s), "sk-\0key", 8);
+	secret_free(s);
+	secret_free(NULL);
+}
+
+static void
+test_secret__take_wipes_the_source(void **state)
+{
+	char source[] = "sk-key";
+	struct secret *s = secret_take(source, 6);
+
+	(void)state;
+	assert_memory_equal(source, "\0\0\0\0\0\0\0", 7);
+	assert_string_equal(secret_bytes(s), "sk-key");
+	secret_free(s);
+}
+
+static void
+test_secret__take_wipes_even_what_it_refuses(void **state)
+{
+	char *source = malloc(SECRET_MAX_BYTES + 1);
+	size_t i;
+
+	(void)state;
+	memset(source, 'x', SECRET_MAX_BYTES + 1);
+	assert_null(secret_take(source, SECRET_MAX_BYTES + 1));
+	for (i = 0; i <= SECRET_MAX_BYTES; i++)
+		assert_int_equal(source[i], 0);
+	free(source);
+}
+
+static void
+test_secret__zero_bytes_to_fill(void **state)
+{
+	struct secret *s = secret_new(NULL, SECRET_MAX_BYTES);
+	size_t i;
+
+	(void)state;
+	for (i = 0; i <= SECRET_MAX_BYTES; i++)
+		assert_int_equal(secret_bytes(s)[i], 0);
+	memset(secret_mutable(s), 'x', SECRET_MAX_BYTES);
+	assert_int_equal(secret_bytes(s)[SECRET_MAX_BYTES], 0);
+	secret_free(s);
+	s = secret_new(NULL, 0);
+	assert_string_equal(secret_bytes(s), "");
+	secret_free(s);
+}
+
+static void
+test_secret__comparison(void **state)
+{
+	struct secret *a = secret_new("abc", 3), *b = secret_new("abc", 3), *c = secret_new("abd", 3);
+	struct secret *d = secret_new("ab", 2);
+
+	(void)state;
+	assert_true(secret_equals(a, b));
+	assert_false(secret_equals(a, c));
+	assert_false(secret_equals(a, d));
+	secret_free(a);
+	secret_free(b);
+	secret_free(c);
+	secret_free(d);
+}
+
+static void
+test_secret__F115_only_visible_ascii_is_a_key(void **state)
+{
+	char text[SECRET_MAX_BYTES];
+
+	(void)state;
+	memset(text, '~', sizeof text);
+	assert_true(secret_text_valid("sk-or-v1_!~", 11));
+	assert_true(secret_text_valid(text, SECRET_MAX_BYTES / 2));
+	assert_false(secret_text_valid(text, SECRET_MAX_BYTES / 2 + 1));
+	assert_false(secret_text_valid("", 0));
+	assert_false(secret_text_valid("a b", 3));
+	assert_false(secret_text_valid("a\r", 2));
+	assert_false(secret_text_valid("a\nX: y", 6));
+	assert_false(secret_text_valid("a\0b", 3));
+	assert_false(secret_text_valid("a\x7f", 2));
+	assert_false(secret_text_valid("\xc3\xa9", 2));
+}
+
+static void
+test_secret__wipe(void **state)
+{
+	char text[4] = "abc";
+
+	(void)state;
+	secret_wipe(text, 2);
+	assert_memory_equal(text, "\0\0c", 4);
+	secret_wipe(NULL, 0);
+}
+
+/* Last, because the limit stays. A privileged process may lock beyond it. */
+static void
+test_secret__F30_works_without_locked_memory(void **state)
+{
+	struct rlimit none = { 0, 0 };
+	struct secret *s;
+
+	(void)state;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+	if (geteuid() != 0)
+		assert_false(secret_memory_is_locked());
+	s = secret_new("abc", 3);
+	assert_string_equal(secret_bytes(s), "abc");
+	secret_free(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_secret__keeps_the_bytes_and_ends_with_nul),
+		cmocka_unit_test(test_secret__take_wipes_the_source),
+		cmocka_unit_test(test_secret__take_wipes_even_what_it_refuses),
+		cmocka_unit_test(test_secret__zero_bytes_to_fill),
+		cmocka_unit_test(test_secret__comparison),
+		cmocka_unit_test(test_secret__F115_only_visible_ascii_is_a_key),
+		cmocka_unit_test(test_secret__wipe),
+		cmocka_unit_test(test_secret__F30_works_without_locked_memory),
+	};
+
+	return secret_init() != 0 || cmocka_run_group_tests(tests, NULL, NULL);
+}
