@@ -34,6 +34,9 @@ int providers_update(struct providers *ps, const char *name, const struct provid
  * MP_E_INVALID_STATE when there is nothing to remove. */
 int providers_remove(struct providers *ps, const char *name, bool *reverted, struct error *err);
 
+/* Whether the user's own row says what this member (a word of `fields`) is; false = the catalogue does. */
+bool providers_user_set(const struct providers *ps, const struct provider *p, const char *member);
+
 /* Adds up to four near names to err as candidates. */
 void providers_suggest(const struct providers *ps, const char *text, struct error *err);
 
@@ -53,6 +56,8 @@ const char *provider_status_name(enum provider_status s);
 void providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms);
 void providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
     int64_t until_ms);
+/* What was wrong may be right now (a new key, another URL): back to "not tried since". */
+void providers_forget_failure(struct providers *ps, const struct provider *p);
 struct provider_health {
 	int code;               /* MP_E_... of the last failure; 0 = fine or never used */
 	const char *message;    /* borrowed; "" = none */

@@ -1,0 +1,436 @@
+#include "server/state/credentials.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/state/credential_list.h"
+#include "server/store/rows.h"
+
+#define KEYS_PER_PROVIDER 64
+#define LAST4_FROM_BYTES 20           /* THREATS.md section 3.4 */
+#define CHECKED_EVERY_MS (3600 * 1000) /* "last worked" is stored this often at most */
+
+struct credentials {
+	struct credential_list list;
+	struct vault *vault;
+	struct providers *providers;
+	struct changes *changes;
+	bool scrub; /* something sealed was replaced or deleted */
+};
+
+static const char *
+label_or_default(const char *label)
+{
+	return label != NULL && *label != '\0' ? label : "default";
+}
+
+static int
+stored(struct credentials *cs, int r, struct error *err)
+{
+	if (r == 0)
+		return 0;
+	return error_set(err, r, "the key cannot be stored: %s", store_path(cs->list.store));
+}
+
+static void
+note(struct credentials *cs, enum change_op op, const struct provider *p, const char *label)
+{
+	char key[160];
+
+	/* both are names of at most 64 bytes */
+	snprintf(key, sizeof key, "%.70s/%.70s", p->name, label);
+	changes_note(cs->changes, TOPIC_KEYS, op, key);
+	/* no-credential, available: keys decide how a provider stands */
+	changes_note(cs->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, p->name);
+}
+
+/* ---- life ---- */
+
+static void
+reload(void *arg)
+{
+	struct credentials *cs = arg;
+
+	if (credential_list_load(&cs->list, cs->list.store, cs->providers) != 0)
+		log_error("keys cannot be read back", LOG_TEXT("file", store_path(cs->list.store)));
+}
+
+static void
+on_change(void *arg, const struct change *ch)
+{
+	struct credentials *cs = arg;
+
+	if (ch->topic == TOPIC_PROVIDERS)
+		credential_list_follow(&cs->list, cs->providers);
+}
+
+int
+credentials_new(struct store *store, struct vault *vault, struct providers *providers,
+    struct changes *changes, struct credentials **out, struct error *err)
+{
+	struct credentials *cs = xcalloc(1, sizeof *cs);
+	int r;
+
+	cs->vault = vault;
+	cs->providers = providers;
+	cs->changes = changes;
+	if ((r = credential_list_load(&cs->list, store, providers)) != 0) {
+		credential_list_clear(&cs->list);
+		free(cs);
+		return error_set(err, r, "the keys cannot be read from %s", store_path(store));
+	}
+	changes_on_rollback(changes, reload, cs);
+	changes_subscribe(changes, on_change, cs);
+	*out = cs;
+	return 0;
+}
+
+static void checked_flush(struct credentials *cs);
+
+void
+credentials_free(struct credentials *cs)
+{
+	if (cs == NULL)
+		return;
+	checked_flush(cs);
+	credential_list_clear(&cs->list);
+	free(cs);
+}
+
+/* ---- looking ---- */
+
+static struct credential_item *
+item_find(const struct credentials *cs, const struct provider *p, const char *label)
+{
+	return credential_list_find(&cs->list, p->id, label_or_default(label));
+}
+
+const struct credential *
+credentials_find(const struct credentials *cs, const char *provider, const char *label)
+{
+	const struct provider *p = providers_find(cs->providers, provider);
+	const struct credential_item *i = p != NULL ? item_find(cs, p, label) : NULL;
+
+	return i != NULL ? &i->c : NULL;
+}
+
+void
+credentials_each(const struct credentials *cs, const char *provider,
+    void (*each)(void *arg, const struct credential *c), void *arg)
+{
+	const struct provider *p = provider != NULL ? providers_find(cs->providers, provider) : NULL;
+
+	if (provider != NULL && p == NULL)
+		return;
+	for (size_t i = 0; i < cs->list.count; i++)
+		if (p == NULL || strcmp(cs->list.items[i]->provider_id, p->id) == 0)
+			each(arg, &cs->list.items[i]->c);
+}
+
+/* ---- opening ---- */
+
+static int
+no_credential(const struct provider *p, const char *label, struct error *err)
+{
+	bool usual = strcmp(label, "default") == 0;
+
+	error_set(err, MP_E_NO_CREDENTIAL, "there is no key for %s%s%s", p->name,
+	    usual ? "" : " with label ", usual ? "" : label);
+	error_hint(err, "mpc key set %s%s%s", p->name, usual ? "" : " --label ", usual ? "" : label);
+	return MP_E_NO_CREDENTIAL;
+}
+
+static int
+tampered(const struct credential_item *i, const char *what, struct error *err)
+{
+	log_error("a stored key does not fit its row; it is refused", LOG_TEXT("provider", i->c.provider),
+	    LOG_TEXT("row", i->id), LOG_TEXT("what", what));
+	error_set(err, MP_E_TAMPERED, "the stored key of %s was changed outside of this program (%s)",
+	    i->c.provider, what);
+	error_hint(err, "store it again: mpc key set %s", i->c.provider);
+	return MP_E_TAMPERED;
+}
+
+/* The key goes to the origin it was stored for and nowhere else. An origin that differs is honest when
+ * the user moved the provider, or when the catalogue did; else somebody edited the row. */
+static int
+check_origin(struct credentials *cs, const struct provider *p, const struct credential_item *i,
+    struct error *err)
+{
+	char *now = NULL;
+	int r = 0;
+
+	if (p->base_url == NULL || url_origin(p->base_url, &now, NULL) != 0)
+		now = xstrdup("");
+	if (strcmp(now, i->c.origin) == 0)
+		goto out;
+	if (!i->origin_moved && providers_user_set(cs->providers, p, "base_url")) {
+		r = tampered(i, "its provider's address", err);
+		goto out;
+	}
+	r = error_set(err, MP_E_ORIGIN, "the key of %s was stored for %s, not for %s", p->name,
+	    i->c.origin, now);
+	error_hint(err, "if the new address is right, store the key again: mpc key set %s", p->name);
+out:
+	free(now);
+	return r;
+}
+
+int
+credentials_open(struct credentials *cs, const struct provider *p, const char *label,
+    const struct secret **out, struct error *err)
+{
+	struct credential_item *i = item_find(cs, p, label);
+	struct secret *opened = NULL;
+	int r;
+
+	if (i == NULL)
+		return no_credential(p, label_or_default(label), err);
+	if (vault_is_locked(cs->vault)) {
+		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
+		error_hint(err, "see: mpc doctor");
+		return MP_E_LOCKED;
+	}
+	if ((r = check_origin(cs, p, i, err)) != 0)
+		return r;
+	if (i->opened == NULL) {
+		struct seal_binding b = credential_binding(i);
+
+		r = vault_open_sealed(cs->vault, &b, i->sealed, i->sealed_len, i->generation, &opened);
+		if (r == MP_E_TAMPERED)
+			return tampered(i, "its sealed bytes or what they are bound to", err);
+		if (r != 0)
+			return error_set(err, r, "the key of %s cannot be opened", p->name);
+		log_secret_register(opened);
+		i->opened = opened;
+	}
+	*out = i->opened;
+	return 0;
+}
+
+/* ---- changing ---- */
+
+/* The origin a new key is bound to. Caller frees. */
+static int
+bind_origin(const struct provider *p, const char *wanted, char **out, struct error *err)
+{
+	char *now = NULL, *asked = NULL;
+	int r = 0;
+
+	if (p->base_url == NULL || url_origin(p->base_url, &now, NULL) != 0)
+		return error_set(err, MP_E_INVALID_STATE, "%s has no address that a key could go to",
+		    p->name);
+	if (wanted != NULL && *wanted != '\0') {
+		if (url_origin(wanted, &asked, NULL) != 0)
+			r = error_field(err, "origin", "the origin is not a URL such as https://host");
+		else if (strcmp(asked, now) != 0)
+			r = error_set(err, MP_E_ORIGIN, "%s is at %s, not at %s", p->name, now, asked);
+	}
+	free(asked);
+	if (r != 0)
+		free(now);
+	else
+		*out = now;
+	return r;
+}
+
+static int
+check_set(struct credentials *cs, const struct provider *p, const char *label,
+    const struct secret *s, struct error *err)
+{
+	size_t keys = 0;
+
+	if (p->auth == AUTH_NONE || p->auth == AUTH_OAUTH_PERSONAL) {
+		error_set(err, MP_E_INVALID_STATE, "%s takes no key (its auth type is %s)", p->name,
+		    auth_type_name(p->auth));
+		if (p->login_command != NULL)
+			error_hint(err, "log in with its own program: %s", p->login_command);
+		else
+			error_hint(err, "if it does: mpc provider set %s auth_type=optional-key", p->name);
+		return MP_E_INVALID_STATE;
+	}
+	if (!name_valid(label))
+		return error_field(err, "label", "\"%.80s\" is not a valid label", label);
+	if (!secret_text_valid(secret_bytes(s), secret_len(s))) {
+		error_field(err, "secret", "that cannot be a key: it is empty, too long, or holds blanks, "
+		    "line ends or characters outside ASCII");
+		error_hint(err, "keys are 1 to %d visible ASCII characters", SECRET_MAX_BYTES / 2);
+		return MP_E_INVALID_PARAMS;
+	}
+	for (size_t i = 0; i < cs->list.count; i++)
+		keys += strcmp(cs->list.items[i]->provider_id, p->id) == 0;
+	if (keys >= KEYS_PER_PROVIDER && item_find(cs, p, label) == NULL)
+		return error_set(err, MP_E_TOO_MANY, "%s has %d keys already", p->name,
+		    KEYS_PER_PROVIDER);
+	if (vault_is_locked(cs->vault)) {
+		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
+		error_hint(err, "see: mpc doctor");
+		return MP_E_LOCKED;
+	}
+	return 0;
+}
+
+static int
+seal(struct credentials *cs, struct credential_item *i, const struct secret *s, struct error *err)
+{
+	struct seal_binding b = credential_binding(i);
+	struct buf sealed = BUF_INIT;
+	char fingerprint[9], last4[5] = "";
+	size_t n = secret_len(s);
+	int r;
+
+	if ((r = vault_seal(cs->vault, &b, s, &sealed)) != 0
+	    || (r = vault_fingerprint(cs->vault, s, fingerprint)) != 0) {
+		buf_clear(&sealed);
+		return error_set(err, r, "the key cannot be sealed");
+	}
+	if (n >= LAST4_FROM_BYTES)
+		memcpy(last4, secret_bytes(s) + n - 4, 4);
+	i->sealed = buf_steal(&sealed, &i->sealed_len);
+	i->generation = vault_generation(cs->vault);
+	i->c.fingerprint = xstrdup(fingerprint);
+	i->c.last4 = xstrdup(last4);
+	return 0;
+}
+
+int
+credentials_set(struct credentials *cs, const struct provider *p, const char *label,
+    const struct secret *s, const char *origin, struct error *err)
+{
+	struct credential_item *fresh;
+	char *bound = NULL;
+	int r;
+
+	label = label_or_default(label);
+	if ((r = check_set(cs, p, label, s, err)) != 0
+	    || (r = bind_origin(p, origin, &bound, err)) != 0)
+		return r;
+	fresh = credential_item_new(p, label, bound);
+	free(bound);
+	if ((r = seal(cs, fresh, s, err)) != 0
+	    || (r = stored(cs, credential_list_put(&cs->list, fresh, changes_next_rev(cs->changes)),
+	            err)) != 0) {
+		credential_item_free(fresh);
+		return r;
+	}
+	cs->scrub = credential_list_replace(&cs->list, fresh) || cs->scrub;
+	providers_forget_failure(cs->providers, p);
+	note(cs, CHANGE_SET, p, label);
+	return 0;
+}
+
+static int
+drop(struct credentials *cs, const struct provider *p, struct credential_item *i, struct error *err)
+{
+	int r;
+
+	note(cs, CHANGE_REMOVE, p, i->c.label);
+	if ((r = stored(cs, credential_list_delete(&cs->list, i), err)) != 0)
+		return r;
+	cs->scrub = true;
+	return 0;
+}
+
+int
+credentials_delete(struct credentials *cs, const struct provider *p, const char *label,
+    struct error *err)
+{
+	struct credential_item *i = item_find(cs, p, label);
+
+	if (i == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "%s has no key \"%.80s\"", p->name,
+		    label_or_default(label));
+	return drop(cs, p, i, err);
+}
+
+int
+credentials_delete_all(struct credentials *cs, const struct provider *p, struct error *err)
+{
+	int r;
+
+	for (size_t k = cs->list.count; k-- > 0;)
+		if (strcmp(cs->list.items[k]->provider_id, p->id) == 0
+		    && (r = drop(cs, p, cs->list.items[k], err)) != 0)
+			return r;
+	return 0;
+}
+
+int
+credentials_origin_moved(struct credentials *cs, const struct provider *p, struct error *err)
+{
+	int64_t rev = changes_next_rev(cs->changes);
+	int r;
+
+	for (size_t k = 0; k < cs->list.count; k++) {
+		struct credential_item *i = cs->list.items[k];
+
+		if (strcmp(i->provider_id, p->id) != 0 || i->origin_moved)
+			continue;
+		i->origin_moved = true;
+		if ((r = stored(cs, credential_list_put(&cs->list, i, rev), err)) != 0)
+			return r;
+		note(cs, CHANGE_UPDATE, p, i->c.label);
+	}
+	return 0;
+}
+
+void
+credentials_scrub(struct credentials *cs)
+{
+	if (!cs->scrub || changes_open(cs->changes))
+		return;
+	cs->scrub = false;
+	if (store_checkpoint(cs->list.store) != 0)
+		log_warn("the write-ahead log could not be emptied; the next checkpoint does it",
+		    LOG_TEXT("file", store_path(cs->list.store)));
+}
+
+/* ---- what calls learned ---- */
+
+/* Stores "last worked, last failed" of all keys that have news. */
+static void
+checked_flush(struct credentials *cs)
+{
+	bool own, any = false;
+
+	for (size_t k = 0; k < cs->list.count; k++)
+		any = any || cs->list.items[k]->unsaved;
+	own = !changes_open(cs->changes);
+	if (!any || store_read_only(cs->list.store) || (own && store_begin(cs->list.store) != 0))
+		return;
+	for (size_t k = 0; k < cs->list.count; k++)
+		if (cs->list.items[k]->unsaved)
+			credential_list_checked(&cs->list, cs->list.items[k]);
+	if (own)
+		store_commit(cs->list.store);
+}
+
+void
+credentials_report(struct credentials *cs, const char *provider, const char *label, int code)
+{
+	const struct provider *p = providers_find(cs->providers, provider);
+	struct credential_item *i = p != NULL ? item_find(cs, p, label) : NULL;
+	int64_t now = clock_wall_ms();
+	const char *word = code != 0 ? error_code(code) : "";
+	bool turned;
+
+	if (i == NULL)
+		return;
+	turned = strcmp(word, i->c.last_code) != 0 || (code == 0 && i->c.last_ok_ms == 0);
+	if (code == 0)
+		i->c.last_ok_ms = now;
+	else
+		i->c.last_fail_ms = now;
+	if (strcmp(word, i->c.last_code) != 0) {
+		free((char *)i->c.last_code);
+		i->c.last_code = xstrdup(word);
+	}
+	i->unsaved = true;
+	/* no disk on the way of a call, but for what people would miss after a crash */
+	if (turned || now - i->saved_ms >= CHECKED_EVERY_MS || now < i->saved_ms)
+		checked_flush(cs);
+}

@@ -1,0 +1,29 @@
+/* provider_health.h - how one provider has been doing: kept in memory, never stored.
+ *
+ * Plain data inside its owner (providers.c); times are wall clock. */
+#ifndef SERVER_STATE_PROVIDER_HEALTH_H
+#define SERVER_STATE_PROVIDER_HEALTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HEALTH_LATENCIES 15
+
+struct health {
+	int code;
+	char *message;
+	int64_t since_ms, until_ms, last_used_ms;
+	int64_t models_count;
+	int64_t latencies[HEALTH_LATENCIES]; /* a ring of the last ones */
+	unsigned latency_count;              /* ever; the ring holds the last HEALTH_LATENCIES */
+};
+
+void health_init(struct health *h);
+void health_clear(struct health *h);
+/* Both say whether the provider now stands differently than before. */
+bool health_ok(struct health *h, int64_t latency_ms, int64_t now_ms);
+bool health_failed(struct health *h, int code, const char *message, int64_t until_ms,
+    int64_t now_ms);
+int64_t health_latency_p50(const struct health *h); /* -1 = unknown */
+
+#endif

@@ -1,0 +1,407 @@
+#include "server/state/providers.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/state/catalogue.h"
+#include "server/state/provider_entries.h"
+#include "server/state/provider_members.h"
+#include "server/store/rows.h"
+
+#define PROVIDERS_MAX 1000
+#define SUGGESTIONS 4
+
+struct providers {
+	struct store *store;
+	struct changes *changes;
+	struct entries entries;
+};
+
+/* After a rollback: the disk is the truth; what calls learned about health stays. */
+static void
+reload(void *arg)
+{
+	struct providers *ps = arg;
+	struct entries old = ps->entries;
+	struct entry *e;
+
+	ps->entries = (struct entries){ NULL, 0 };
+	if (entries_load(&ps->entries, ps->store) != 0)
+		log_error("providers cannot be read back", LOG_TEXT("file", store_path(ps->store)));
+	for (size_t i = 0; i < old.count; i++) {
+		if ((e = entries_by_id(&ps->entries, old.list[i].p->id)) == NULL)
+			continue;
+		e->health = old.list[i].health;
+		health_init(&old.list[i].health);
+	}
+	entries_clear(&old);
+}
+
+int
+providers_new(struct store *store, struct changes *changes, struct providers **out,
+    struct error *err)
+{
+	struct providers *ps = xcalloc(1, sizeof *ps);
+	int r;
+
+	ps->store = store;
+	ps->changes = changes;
+	if ((r = entries_load(&ps->entries, store)) != 0) {
+		providers_free(ps);
+		return error_set(err, r, "the providers cannot be read from %s", store_path(store));
+	}
+	changes_on_rollback(changes, reload, ps);
+	*out = ps;
+	return 0;
+}
+
+void
+providers_free(struct providers *ps)
+{
+	if (ps == NULL)
+		return;
+	entries_clear(&ps->entries);
+	free(ps);
+}
+
+/* ---- looking ---- */
+
+const struct provider *
+providers_find(const struct providers *ps, const char *name)
+{
+	const struct entry *e = entries_by_name(&ps->entries, name);
+
+	return e != NULL ? e->p : NULL;
+}
+
+const struct provider *
+providers_find_id(const struct providers *ps, const char *id)
+{
+	const struct entry *e = entries_by_id(&ps->entries, id);
+
+	return e != NULL ? e->p : NULL;
+}
+
+size_t
+providers_count(const struct providers *ps)
+{
+	return ps->entries.count;
+}
+
+const struct provider *
+providers_at(const struct providers *ps, size_t i)
+{
+	assert(i < ps->entries.count);
+	return ps->entries.list[i].p;
+}
+
+bool
+providers_user_set(const struct providers *ps, const struct provider *p, const char *member)
+{
+	const struct entry *e = entries_by_id(&ps->entries, p->id);
+
+	return e != NULL && e->changed != NULL && provider_members_has(e->changed, member);
+}
+
+void
+providers_suggest(const struct providers *ps, const char *text, struct error *err)
+{
+	size_t n = strlen(text);
+	unsigned limit = n <= 4 ? 1 : n <= 8 ? 2 : 3;
+	unsigned added = 0;
+
+	for (unsigned d = 0; d <= limit; d++) {
+		for (size_t i = 0; i < ps->entries.count && added < SUGGESTIONS; i++) {
+			const char *name = ps->entries.list[i].p->name;
+
+			if (edit_distance(text, name, limit) == d) {
+				error_candidate(err, name);
+				added++;
+			}
+		}
+	}
+	/* "open" -> openai, openrouter */
+	for (size_t i = 0; n >= 3 && i < ps->entries.count && added < SUGGESTIONS; i++) {
+		const char *name = ps->entries.list[i].p->name;
+
+		if (strncmp(name, text, n) == 0 && edit_distance(text, name, limit) > limit) {
+			error_candidate(err, name);
+			added++;
+		}
+	}
+}
+
+/* ---- changing ---- */
+
+static void
+trim_slash(struct provider *p)
+{
+	size_t n = p->base_url != NULL ? strlen(p->base_url) : 0;
+
+	while (n > 0 && p->base_url[n - 1] == '/')
+		p->base_url[--n] = '\0';
+}
+
+static int
+write_row(struct providers *ps, struct provider *p, const char *changed, struct error *err)
+{
+	struct provider_row row = { .provider = p, .changed = changed };
+	int r;
+
+	p->rev = changes_next_rev(ps->changes);
+	if ((r = store_provider_put(ps->store, &row)) != 0)
+		return error_set(err, r, "provider %s cannot be stored", p->name);
+	return 0;
+}
+
+static int
+name_taken(const struct providers *ps, const char *name, struct error *err)
+{
+	const struct entry *e = entries_by_name(&ps->entries, name);
+
+	if (e == NULL)
+		return 0;
+	if (strcmp(e->p->name, name) == 0)
+		error_set(err, MP_E_CONFLICT, "there is already a provider %s", name);
+	else
+		error_set(err, MP_E_CONFLICT, "%s is another name of provider %s", name, e->p->name);
+	error_hint(err, "change it: mpc provider set %s KEY=VALUE", e->p->name);
+	return MP_E_CONFLICT;
+}
+
+int
+providers_add(struct providers *ps, const struct provider *p, struct error *err)
+{
+	struct provider *copy;
+	int r;
+
+	if ((r = provider_check(p, err)) != 0 || (r = name_taken(ps, p->name, err)) != 0)
+		return r;
+	if (ps->entries.count >= PROVIDERS_MAX)
+		return error_set(err, MP_E_TOO_MANY, "there are %d providers already", PROVIDERS_MAX);
+	copy = provider_copy(p);
+	copy->origin = ORIGIN_USER;
+	trim_slash(copy);
+	if ((r = write_row(ps, copy, "*", err)) != 0) {
+		provider_free(copy);
+		return r;
+	}
+	changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_ADD, copy->name);
+	entries_add(&ps->entries, copy, NOT_SHIPPED, "*");
+	entries_sort(&ps->entries);
+	return 0;
+}
+
+static int
+not_found(const struct providers *ps, const char *name, struct error *err)
+{
+	error_set(err, MP_E_NOT_FOUND, "there is no provider \"%s\"", name);
+	providers_suggest(ps, name, err);
+	return MP_E_NOT_FOUND;
+}
+
+static void
+note_update(struct providers *ps, const char *old_name, const char *new_name)
+{
+	if (strcmp(old_name, new_name) == 0) {
+		changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, new_name);
+	} else {
+		changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_REMOVE, old_name);
+		changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_ADD, new_name);
+	}
+	/* names and aliases are part of what a route shows */
+	changes_note(ps->changes, TOPIC_ROUTE, CHANGE_SET, "");
+}
+
+int
+providers_update(struct providers *ps, const char *name, const struct provider *changed,
+    const char *fields, struct error *err)
+{
+	struct entry *e = entries_by_name(&ps->entries, name), *other;
+	struct provider *copy = NULL;
+	char *members = NULL;
+	int r;
+
+	if (e == NULL)
+		return not_found(ps, name, err);
+	if ((r = provider_members_known(fields, err)) != 0)
+		return r;
+	copy = provider_copy(e->p);
+	provider_members_copy(copy, changed, fields);
+	copy->origin = ORIGIN_USER;
+	trim_slash(copy);
+	if ((r = provider_check(copy, err)) != 0)
+		goto out;
+	other = entries_by_name(&ps->entries, copy->name);
+	if (other != NULL && other != e && (r = name_taken(ps, copy->name, err)) != 0)
+		goto out;
+	members = e->catalogue == NOT_SHIPPED
+	    ? xstrdup("*")
+	    : provider_members_join(e->changed != NULL ? e->changed : "", fields);
+	if ((r = write_row(ps, copy, members, err)) != 0)
+		goto out;
+	note_update(ps, e->p->name, copy->name);
+	provider_free(e->p);
+	e->p = copy;
+	copy = NULL;
+	free(e->changed);
+	e->changed = members;
+	members = NULL;
+	entries_sort(&ps->entries);
+out:
+	provider_free(copy);
+	free(members);
+	return r;
+}
+
+/* The shipped name may have been taken while the provider went by another one. */
+static int
+shipped_name_free(const struct providers *ps, const struct entry *e, const char *name,
+    struct error *err)
+{
+	const struct entry *other = entries_by_name(&ps->entries, name);
+
+	if (other == NULL || other == e || strcmp(other->p->name, name) != 0)
+		return 0;
+	error_set(err, MP_E_CONFLICT, "the built-in name %s is taken by another provider", name);
+	error_hint(err, "rename that one first: mpc provider rename %s NEW", name);
+	return MP_E_CONFLICT;
+}
+
+static int
+revert(struct providers *ps, struct entry *e, struct error *err)
+{
+	struct provider *shipped = catalogue_provider(e->catalogue);
+	int r;
+
+	if ((r = shipped_name_free(ps, e, shipped->name, err)) != 0) {
+		provider_free(shipped);
+		return r;
+	}
+	if ((r = store_provider_delete(ps->store, e->p->id)) != 0) {
+		provider_free(shipped);
+		return error_set(err, r, "provider %s cannot be changed in the store", e->p->name);
+	}
+	note_update(ps, e->p->name, shipped->name);
+	provider_free(e->p);
+	e->p = shipped;
+	free(e->changed);
+	e->changed = NULL;
+	entries_sort(&ps->entries);
+	return 0;
+}
+
+int
+providers_remove(struct providers *ps, const char *name, bool *reverted, struct error *err)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+	int r;
+
+	if (e == NULL)
+		return not_found(ps, name, err);
+	*reverted = e->catalogue != NOT_SHIPPED;
+	if (*reverted && e->changed == NULL) {
+		error_set(err, MP_E_INVALID_STATE, "%s is built in and unchanged", e->p->name);
+		error_hint(err, "turn it off: mpc provider disable %s", e->p->name);
+		return MP_E_INVALID_STATE;
+	}
+	if (*reverted)
+		return revert(ps, e, err);
+	if ((r = store_provider_delete(ps->store, e->p->id)) != 0)
+		return error_set(err, r, "provider %s cannot be removed from the store", e->p->name);
+	changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_REMOVE, e->p->name);
+	changes_note(ps->changes, TOPIC_ROUTE, CHANGE_SET, "");
+	entries_remove(&ps->entries, e);
+	return 0;
+}
+
+/* ---- health ---- */
+
+const char *
+provider_status_name(enum provider_status s)
+{
+	switch (s) {
+	case STATUS_ACTIVE:
+		return "active";
+	case STATUS_AVAILABLE:
+		return "available";
+	case STATUS_RATE_LIMITED:
+		return "rate-limited";
+	case STATUS_ERROR:
+		return "error";
+	case STATUS_LOCKED:
+		return "locked";
+	case STATUS_NO_CREDENTIAL:
+		return "no-credential";
+	case STATUS_DISABLED:
+		return "disabled";
+	}
+	return "error";
+}
+
+void
+providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+
+	if (e != NULL && health_ok(&e->health, latency_ms, clock_wall_ms()))
+		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, "recovered");
+}
+
+void
+providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
+    int64_t until_ms)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+
+	if (e != NULL && health_failed(&e->health, code, message, until_ms, clock_wall_ms()))
+		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, error_code(code));
+}
+
+void
+providers_forget_failure(struct providers *ps, const struct provider *p)
+{
+	struct entry *e = entries_by_id(&ps->entries, p->id);
+
+	if (e == NULL || e->health.code == 0)
+		return;
+	e->health.code = 0;
+	e->health.until_ms = 0;
+	e->health.since_ms = clock_wall_ms();
+	free(e->health.message);
+	e->health.message = NULL;
+}
+
+void
+providers_health(const struct providers *ps, const char *name, struct provider_health *out)
+{
+	const struct entry *e = entries_by_name(&ps->entries, name);
+
+	*out = (struct provider_health){
+		.message = "", .latency_p50_ms = -1, .models_count = -1
+	};
+	if (e == NULL)
+		return;
+	out->code = e->health.code;
+	out->message = e->health.message != NULL ? e->health.message : "";
+	out->since_ms = e->health.since_ms;
+	out->until_ms = e->health.until_ms;
+	out->last_used_ms = e->health.last_used_ms;
+	out->latency_p50_ms = health_latency_p50(&e->health);
+	out->models_count = e->health.models_count;
+}
+
+void
+providers_set_models_count(struct providers *ps, const char *name, int64_t count)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+
+	if (e == NULL || e->health.models_count == count)
+		return;
+	e->health.models_count = count;
+	changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, NULL);
+}
