@@ -34,7 +34,7 @@ enum json_flags {
 };
 
 #define JSON_MAX_DEPTH 128
-#define JSON_MAX_TOKENS ((uint32_t)1 << 25) /* keys and values; 16 bytes each */
+#define JSON_MAX_TOKENS ((uint32_t)1 << 22) /* keys and values; 16 bytes each */
 #define JSON_NONE ((uint32_t)0xffffffff) /* "no such value" as a token number */
 
 /* The reader's memory. All zero is valid. Borrows the text between json_read and the next one. */
