@@ -43,23 +43,14 @@ static const struct {
 	    "check its URL: mpc provider show %P" },
 };
 
-/* Finer words for what a carrier saw. */
+/* Failures of our own making that carry no sentence. */
 static const struct {
 	const char *kind;
 	const char *what;
 } kinds[] = {
-	{ "dns", "the host name does not resolve" },
-	{ "tls", "no secure connection" },
-	{ "certificate", "the certificate was refused" },
-	{ "address_refused", "its address is not allowed for this provider" },
-	{ "first_byte", "no answer came in time" },
-	{ "silence", "the answer stopped coming" },
 	{ "total", "it took too long" },
-	{ "redirect", "it redirects to another address" },
 	{ "content_type", "the answer is no model's answer" },
 	{ "cut", "the answer was cut off" },
-	{ "incomplete", "the answer was cut off" },
-	{ "too_large", "the answer was too large" },
 };
 
 static const char *
@@ -71,10 +62,18 @@ kind_words(const struct failure *f)
 	return NULL;
 }
 
+/* A carrier or a dialect that names a kind has also said what happened, in our words, not the
+ * provider's. Unreadable JSON is the exception: there the message quotes it. */
+static bool
+says_it_itself(const struct failure *f)
+{
+	return f->kind[0] != '\0' && f->message[0] != '\0' && strcmp(f->kind, "json") != 0;
+}
+
 static bool
 never_connected(const struct failure *f)
 {
-	return strcmp(f->kind, "connect") == 0 || strcmp(f->kind, "refused") == 0;
+	return strcmp(f->kind, "connect") == 0;
 }
 
 static const char *
@@ -220,27 +219,23 @@ add_what(struct buf *b, const struct story *s, const struct failure *f)
 	const char *finer = kind_words(f);
 	char span[32];
 
-	if (f->class == FAILURE_AUTH && !s->key_sent)
+	if (says_it_itself(f))
+		buf_adds(b, f->message);
+	else if (f->class == FAILURE_AUTH && !s->key_sent)
 		buf_adds(b, "the provider asks for a key");
 	else if (f->class == FAILURE_NOT_FOUND && s->checking)
 		buf_adds(b, "the provider has no such address");
-	else if (f->class == FAILURE_NETWORK && never_connected(f))
-		buf_addf(b, "cannot connect to %s", base_url(s));
-	else if (finer != NULL &&
-	    (f->class == FAILURE_NETWORK || f->class == FAILURE_TIMEOUT ||
-	        f->class == FAILURE_PROTOCOL || f->class == FAILURE_CONFIG))
-		buf_adds(b, finer);
 	else
-		buf_adds(b, stories[f->class].what);
+		buf_adds(b, finer != NULL ? finer : stories[f->class].what);
 	if (f->http_status >= 300)
 		buf_addf(b, " (HTTP %d)", f->http_status);
-	else if (f->class == FAILURE_TIMEOUT && s->timeout_ms > 0 && strcmp(f->kind, "total") == 0) {
-		if (s->timeout_ms < 1000)
-			snprintf(span, sizeof(span), "%d ms", (int)s->timeout_ms);
-		else
-			duration_format(s->timeout_ms, span, sizeof(span));
-		buf_addf(b, " (limit %s)", span);
-	}
+	if (says_it_itself(f) || f->class != FAILURE_TIMEOUT || s->timeout_ms <= 0)
+		return;
+	if (s->timeout_ms < 1000)
+		snprintf(span, sizeof(span), "%d ms", (int)s->timeout_ms);
+	else
+		duration_format(s->timeout_ms, span, sizeof(span));
+	buf_addf(b, " (limit %s)", span);
 }
 
 /* The provider's own words, at most WORDS_MAX bytes, never cut inside a code point. */
@@ -250,7 +245,7 @@ add_words(struct buf *b, const struct failure *f)
 	const char *words = f->message[0] != '\0' ? f->message : f->code;
 	size_t n = strlen(words);
 
-	if (n == 0)
+	if (n == 0 || says_it_itself(f))
 		return;
 	buf_adds(b, ": ");
 	if (n > WORDS_MAX) {
