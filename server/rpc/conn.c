@@ -40,6 +40,27 @@ conn_hello_clear(struct conn_hello *h)
 /* ---- the end ---- */
 
 static void
+conn_link(struct conn *c, struct conn **list)
+{
+	c->prev = NULL;
+	c->next = *list;
+	if (c->next != NULL)
+		c->next->prev = c;
+	*list = c;
+}
+
+static void
+conn_unlink(struct conn *c, struct conn **list)
+{
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		*list = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+}
+
+static void
 conn_bury(void *arg)
 {
 	conn_free(arg);
@@ -50,8 +71,7 @@ conn_free(struct conn *c)
 {
 	struct rpc_server *s = c->server;
 
-	if (c->state != CONN_DEAD)
-		conn_close(c, "the daemon stops");
+	conn_unlink(c, &s->dying);
 	loop_defer_cancel(s->parts->loop, &c->flush);
 	loop_defer_cancel(s->parts->loop, &c->bury);
 	loop_io_free(c->io);
@@ -67,33 +87,21 @@ conn_free(struct conn *c)
 	free(c);
 }
 
-static void
-conn_unlink(struct conn *c)
-{
-	struct rpc_server *s = c->server;
-
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		s->conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
-	c->prev = c->next = NULL;
-	s->conn_count--;
-	s->out_total -= c->counted;
-	c->counted = 0;
-}
-
 void
 conn_close(struct conn *c, const char *why)
 {
+	struct rpc_server *s = c->server;
 	struct conn_owned *o;
 
 	if (c->state == CONN_DEAD)
 		return;
 	log_debug("connection closed", LOG_INT("conn", (int64_t)c->id), LOG_TEXT("why", why));
 	c->state = CONN_DEAD;
-	conn_unlink(c);
+	conn_unlink(c, &s->conns);
+	conn_link(c, &s->dying);
+	s->conn_count--;
+	s->out_total -= c->counted;
+	c->counted = 0;
 	loop_io_set(c->io, 0);
 	if (c->patience != NULL)
 		loop_timer_stop(c->patience);
@@ -109,7 +117,7 @@ conn_close(struct conn *c, const char *why)
 		conn_disown(o);
 		o->closed(o);
 	}
-	loop_defer(c->server->parts->loop, &c->bury, conn_bury, c);
+	loop_defer(s->parts->loop, &c->bury, conn_bury, c);
 }
 
 /* ---- what the loop watches ---- */
@@ -487,10 +495,7 @@ conn_new(struct rpc_server *s, int fd, pid_t pid)
 	}
 	loop_timer_start(c->patience,
 	    patience_or(s->patience.first_message_ms, LIMIT_FIRST_MESSAGE_MS));
-	c->next = s->conns;
-	if (c->next != NULL)
-		c->next->prev = c;
-	s->conns = c;
+	conn_link(c, &s->conns);
 	s->conn_count++;
 	return c;
 }

@@ -31,7 +31,9 @@ rpc_server_free(struct rpc_server *s)
 	if (s == NULL)
 		return;
 	while (s->conns != NULL)
-		conn_free(s->conns);
+		conn_close(s->conns, "the daemon stops");
+	while (s->dying != NULL)
+		conn_free(s->dying);
 	notifier_free(s->notifier);
 	replays_free(s->replays);
 	requests_free_spare(s);

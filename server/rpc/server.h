@@ -26,6 +26,7 @@ struct rpc_server {
 	struct notifier *notifier;
 	struct replays *replays;
 	struct conn *conns; /* newest first */
+	struct conn *dying; /* closed, until the end of the tick */
 	size_t conn_count;
 	uint64_t next_conn_id;
 	size_t out_total;   /* bytes waiting on all connections */

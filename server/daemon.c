@@ -1,0 +1,399 @@
+#include "server/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "mpd_version.h"
+#include "protocol/base/secret.h"
+#include "protocol/sockpath.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/call/call.h"
+#include "server/call/probe.h"
+#include "server/rpc/listener.h"
+#include "server/rpc/methods/prompts.h"
+#include "server/rpc/notify.h"
+#include "server/rpc/request.h"
+#include "server/rpc/server.h"
+#include "server/state/changes.h"
+#include "server/upstream/carrier.h"
+#include "server/vault/vault.h"
+
+#define GRACE_MS 10000     /* running streams may take this long to end */
+#define DRAIN_STEP_MS 20
+#define LAST_WORDS_MS 300  /* for the final events to leave */
+
+struct daemon {
+	struct paths paths;
+	struct loop *loop;
+	struct listener *listener;
+	struct rpc_parts parts;
+	struct rpc_server *server;
+	struct loop_signal *on_term, *on_int, *on_hup;
+	struct detection *detection;
+	struct loop_timer *drain;
+	bool stopping, aborted;
+	int64_t stop_at_ms;  /* monotonic: streams end */
+	int64_t leave_at_ms; /* monotonic: whatever is left is dropped */
+	char *notify_socket; /* of the service manager */
+};
+
+/* ---- the service manager ---- */
+
+static void
+tell_manager(const struct daemon *d, const char *state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t n;
+	int fd;
+
+	if (d->notify_socket == NULL)
+		return;
+	n = strlen(d->notify_socket);
+	if (n == 0 || n >= sizeof addr.sun_path)
+		return;
+	memcpy(addr.sun_path, d->notify_socket, n);
+	if (addr.sun_path[0] == '@') /* an abstract one */
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		log_info("the service manager could not be told", LOG_TEXT("error", strerror(errno)));
+	close(fd);
+}
+
+/* ---- reload ---- */
+
+static void
+on_found(void *arg, const char *provider, const char *const *models, size_t count)
+{
+	(void)arg;
+	(void)models;
+	log_info("local server found", LOG_TEXT("provider", provider),
+	    LOG_INT("models", (int64_t)count));
+}
+
+static void
+on_detected(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->detection = NULL;
+}
+
+/* Overrides, keys and streams are untouched: only what lies outside of us is looked at again. */
+static int
+daemon_reload(void *arg, void (*warning)(void *warning_arg, const char *text), void *warning_arg)
+{
+	struct daemon *d = arg;
+
+	tell_manager(d, "RELOADING=1");
+	if (log_reopen() != 0)
+		warning(warning_arg, "the log file could not be reopened");
+	upstream_reload(d->parts.upstream);
+	if (d->detection == NULL)
+		d->detection = detect_start(d->parts.probes, on_found, on_detected, d);
+	notifier_daemon(d->server->notifier, "reloaded");
+	log_info("reloaded");
+	tell_manager(d, "READY=1");
+	return 0;
+}
+
+static void
+log_warning(void *arg, const char *text)
+{
+	(void)arg;
+	log_warn("while reloading", LOG_TEXT("warning", text));
+}
+
+/* ---- stopping ---- */
+
+/* Called until nothing runs any more or the time is up; then everything left is ended, told so, and
+ * the loop stops. */
+static void
+drain(void *arg)
+{
+	struct daemon *d = arg;
+	size_t running = calls_count(d->parts.calls) + rpc_server_pending(d->server);
+	int64_t now = clock_monotonic_ms();
+
+	if (running > 0 && !d->aborted && now >= d->stop_at_ms) {
+		d->aborted = true;
+		d->leave_at_ms = now + LAST_WORDS_MS;
+		calls_abort(d->parts.calls);
+		rpc_server_cancel_pending(d->server);
+	} else if (running == 0 && d->leave_at_ms == 0) {
+		d->leave_at_ms = now + LAST_WORDS_MS;
+	}
+	if (d->leave_at_ms != 0 &&
+	    (now >= d->leave_at_ms || (running == 0 && rpc_server_flush(d->server)))) {
+		loop_stop(d->loop);
+		return;
+	}
+	loop_timer_start(d->drain, DRAIN_STEP_MS);
+}
+
+static void
+daemon_stop(void *arg, int64_t grace_ms)
+{
+	struct daemon *d = arg;
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	if (grace_ms < 0)
+		grace_ms = GRACE_MS;
+	log_info("stopping", LOG_INT("streams", (int64_t)calls_count(d->parts.calls)),
+	    LOG_INT("grace_ms", grace_ms));
+	tell_manager(d, "STOPPING=1");
+	rpc_server_refuse(d->server);
+	calls_drain(d->parts.calls);
+	notifier_daemon(d->server->notifier, "stopping");
+	d->stop_at_ms = clock_monotonic_ms() + grace_ms;
+	loop_timer_start(d->drain, 0);
+}
+
+static void
+on_signal(void *arg, int signum)
+{
+	struct daemon *d = arg;
+
+	if (signum == SIGHUP) {
+		daemon_reload(d, log_warning, NULL);
+		return;
+	}
+	if (d->stopping) {
+		log_warn("asked twice: leaving at once");
+		loop_stop(d->loop);
+		return;
+	}
+	daemon_stop(d, -1);
+}
+
+/* ---- the start-up list ---- */
+
+static int
+open_log(struct daemon *d, const struct daemon_options *o, struct error *err)
+{
+	const char *level = o->log_level != NULL ? o->log_level : getenv("MODELPD_LOG");
+	enum log_level parsed;
+	struct buf path = BUF_INIT;
+	int dir, r;
+
+	if (level != NULL && *level == '\0')
+		level = NULL;
+	if (level != NULL && !log_level_parse(level, &parsed))
+		return error_set(err, MP_E_INVALID_PARAMS,
+		    "unknown log level \"%s\" (error, warn, info, debug)", level);
+	if (!o->log_to_file) {
+		r = log_open(NULL, level);
+		return r == 0 ? 0 : error_set(err, r, "cannot open the log");
+	}
+	if ((dir = private_dir_open(d->paths.state_dir, true, err)) < 0)
+		return dir;
+	close(dir);
+	buf_addf(&path, "%s/modelpd.log", d->paths.state_dir);
+	r = log_open(buf_str(&path), level);
+	if (r != 0)
+		error_set(err, r, "cannot open the log %s: %s", buf_str(&path), strerror(errno));
+	buf_clear(&path);
+	return r;
+}
+
+static int
+open_store(struct daemon *d, struct error *err)
+{
+	struct rpc_parts *p = &d->parts;
+	bool created = false;
+	int dir, r;
+
+	if ((dir = private_dir_open(d->paths.data_dir, true, err)) < 0)
+		return dir;
+	close(dir);
+	if ((r = store_open(d->paths.data_dir, &p->store, err)) != 0 ||
+	    (r = vault_open(p->store, d->paths.data_dir, &p->vault, &created, err)) != 0)
+		return r;
+	if (created)
+		log_info("a key file was made: it protects a copied database, not a copied home "
+		    "directory", LOG_TEXT("folder", d->paths.data_dir));
+	if (vault_is_locked(p->vault))
+		log_warn("the vault is locked: keys cannot be used",
+		    LOG_TEXT("why", vault_locked_why(p->vault)));
+	if (!secret_memory_is_locked())
+		log_warn("memory cannot be locked here: keys may reach swap");
+	return 0;
+}
+
+static int
+open_state(struct daemon *d, struct error *err)
+{
+	struct rpc_parts *p = &d->parts;
+	int r;
+
+	if ((p->changes = changes_new(p->store)) == NULL)
+		return error_set(err, MP_E_STORAGE, "the state in %s cannot be read",
+		    store_path(p->store));
+	if ((r = providers_new(p->store, p->changes, &p->providers, err)) != 0 ||
+	    (r = credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
+	    err)) != 0 ||
+	    (r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
+	    (r = overrides_new(p->store, p->providers, p->changes, d->loop, &p->overrides, err)) != 0)
+		return r;
+	return 0;
+}
+
+static int
+open_calls(struct daemon *d, struct error *err)
+{
+	struct rpc_parts *p = &d->parts;
+
+	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
+	p->upstream = upstream_new(d->loop);
+	if (p->routes == NULL || p->upstream == NULL)
+		return error_set(err, MP_E_INTERNAL, "the carriers cannot be set up");
+	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
+	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
+	p->prompts = prompts_new(d->loop);
+	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
+		return error_set(err, MP_E_INTERNAL, "the calls cannot be set up");
+	return 0;
+}
+
+static int
+open_doors(struct daemon *d, const struct daemon_options *o, struct error *err)
+{
+	const struct rpc_patience patience = {
+		o->test_timeout_ms, o->test_timeout_ms, o->test_timeout_ms
+	};
+
+	d->server = rpc_server_new(&d->parts, &patience);
+	d->drain = loop_timer_new(d->loop, drain, d);
+	d->on_term = loop_signal_new(d->loop, SIGTERM, on_signal, d);
+	d->on_int = loop_signal_new(d->loop, SIGINT, on_signal, d);
+	d->on_hup = loop_signal_new(d->loop, SIGHUP, on_signal, d);
+	if (d->drain == NULL || d->on_term == NULL || d->on_int == NULL || d->on_hup == NULL)
+		return error_set(err, MP_E_INTERNAL, "signals cannot be watched");
+	return listener_start(d->listener, d->loop, d->server, err);
+}
+
+int
+daemon_new(const struct daemon_options *o, struct daemon **out, struct error *err)
+{
+	struct daemon *d = xcalloc(1, sizeof *d);
+	int r;
+
+	d->notify_socket = xstrdup(getenv("NOTIFY_SOCKET"));
+	unsetenv("NOTIFY_SOCKET");
+	d->parts.paths = &d->paths;
+	d->parts.started_ms = clock_wall_ms();
+	d->parts.daemon = d;
+	d->parts.reload = daemon_reload;
+	d->parts.shutdown = daemon_stop;
+	if ((r = paths_find(o->socket, &d->paths, err)) != 0 || (r = open_log(d, o, err)) != 0)
+		goto out;
+	if ((r = secret_init()) != 0) {
+		error_set(err, r, "the crypto library does not start");
+		goto out;
+	}
+	if ((d->loop = d->parts.loop = loop_new()) == NULL) {
+		r = error_set(err, MP_E_INTERNAL, "the event loop does not start");
+		goto out;
+	}
+	if ((r = listener_open(&d->paths, &d->listener, err)) != 0 ||
+	    (r = open_store(d, err)) != 0 || (r = open_state(d, err)) != 0 ||
+	    (r = open_calls(d, err)) != 0 || (r = open_doors(d, o, err)) != 0)
+		goto out;
+	*out = d;
+	return 0;
+out:
+	daemon_free(d);
+	return r;
+}
+
+void
+daemon_free(struct daemon *d)
+{
+	struct rpc_parts *p;
+
+	if (d == NULL)
+		return;
+	p = &d->parts;
+	if (d->listener != NULL)
+		listener_stop(d->listener);
+	if (d->detection != NULL)
+		detect_cancel(d->detection);
+	rpc_server_free(d->server);
+	prompts_free(p->prompts);
+	probes_free(p->probes);
+	calls_free(p->calls);
+	upstream_free(p->upstream);
+	routes_free(p->routes);
+	overrides_free(p->overrides);
+	models_free(p->models);
+	credentials_free(p->credentials);
+	providers_free(p->providers);
+	changes_free(p->changes);
+	vault_free(p->vault);
+	store_close(p->store);
+	loop_signal_free(d->on_term);
+	loop_signal_free(d->on_int);
+	loop_signal_free(d->on_hup);
+	loop_timer_free(d->drain);
+	/* the lock goes last: who gets it finds everything closed */
+	listener_free(d->listener);
+	loop_free(d->loop);
+	paths_clear(&d->paths);
+	free(d->notify_socket);
+	log_close();
+	free(d);
+}
+
+int
+daemon_run(struct daemon *d)
+{
+	int r;
+
+	tell_manager(d, "READY=1");
+	log_info("ready", LOG_TEXT("version", MPD_VERSION), LOG_TEXT("socket", d->paths.socket));
+	r = loop_run(d->loop);
+	log_info("stopped");
+	return r;
+}
+
+const char *
+daemon_socket(const struct daemon *d)
+{
+	return d->paths.socket;
+}
+
+int
+daemon_exit_code(int error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case MP_E_STORAGE:
+	case MP_E_TOO_LARGE:
+		return 74; /* EX_IOERR */
+	case MP_E_BUSY:
+	case MP_E_CONFLICT:
+		return 75; /* EX_TEMPFAIL */
+	case MP_E_NOT_PERMITTED:
+	case MP_E_INVALID_PARAMS:
+	case MP_E_VERSION_MISMATCH:
+	case MP_E_TAMPERED:
+		return 78; /* EX_CONFIG */
+	default:
+		return 70; /* EX_SOFTWARE */
+	}
+}
