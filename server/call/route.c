@@ -1,0 +1,213 @@
+#include "server/call/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/call/resolve.h"
+#include "server/dialect/dialect.h"
+
+#define DEFAULT_PROVIDER_ID "catalogue:echo"
+#define DEFAULT_MODEL "echo"
+
+struct routes {
+	struct providers *ps;
+	struct models *ms;
+	struct overrides *os;
+	struct credentials *cs;
+};
+
+struct routes *
+routes_new(struct providers *ps, struct models *ms, struct overrides *os, struct credentials *cs)
+{
+	struct routes *r = xcalloc(1, sizeof *r);
+
+	r->ps = ps;
+	r->ms = ms;
+	r->os = os;
+	r->cs = cs;
+	return r;
+}
+
+void
+routes_free(struct routes *r)
+{
+	free(r);
+}
+
+void
+route_init(struct route *r)
+{
+	memset(r, 0, sizeof *r);
+}
+
+void
+route_clear(struct route *r)
+{
+	target_clear(&r->target);
+	for (size_t i = 0; i < ROUTE_LAYERS; i++)
+		target_clear(&r->layers[i].target);
+	route_init(r);
+}
+
+const char *
+layer_kind_name(enum layer_kind k)
+{
+	switch (k) {
+	case LAYER_REQUEST:
+		return "request";
+	case LAYER_SCOPE_TEMPORARY:
+	case LAYER_GLOBAL_TEMPORARY:
+		return "temporary";
+	case LAYER_SCOPE_PERSISTENT:
+	case LAYER_GLOBAL_PERSISTENT:
+		return "persistent";
+	case LAYER_DEFAULT:
+		return "default";
+	}
+	return "default";
+}
+
+static struct layer *
+layer_add(struct route *out, enum layer_kind kind, const char *scope)
+{
+	struct layer *l = &out->layers[out->layer_count++];
+
+	l->kind = kind;
+	snprintf(l->scope, sizeof l->scope, "%s", scope);
+	return l;
+}
+
+/* The layer of an override; empty when none is in force or its provider is gone for now. */
+static void
+layer_override(struct routes *r, struct route *out, enum layer_kind kind, const char *scope,
+    bool temporary)
+{
+	const struct override *o = overrides_find(r->os, scope, temporary);
+	struct layer *l = layer_add(out, kind, scope);
+	const struct provider *p;
+
+	if (o == NULL || (p = providers_find_id(r->ps, o->provider_id)) == NULL)
+		return;
+	resolve_model(p, o->model, o->label, &l->target);
+	l->set = true;
+	l->id = o->id;
+	l->since_ms = o->since_ms;
+	l->expires_ms = o->expires_ms;
+	l->rev = o->rev;
+}
+
+static void
+layer_default(struct routes *r, struct route *out)
+{
+	const struct provider *p = providers_find_id(r->ps, DEFAULT_PROVIDER_ID);
+	struct layer *l = layer_add(out, LAYER_DEFAULT, "");
+
+	if (p == NULL)
+		return;
+	resolve_model(p, DEFAULT_MODEL, NULL, &l->target);
+	l->set = true;
+}
+
+static int
+elect(struct routes *r, struct route *out, struct error *err)
+{
+	for (size_t i = 0; i < out->layer_count; i++) {
+		const struct model_entry *e;
+
+		if (!out->layers[i].set)
+			continue;
+		out->winner = i;
+		out->layers[i].won = true;
+		target_copy(&out->target, &out->layers[i].target);
+		e = models_find(r->ms, out->target.provider, out->target.model);
+		if (e != NULL && e->nick != NULL)
+			snprintf(out->nick, sizeof out->nick, "%s", e->nick);
+		return 0;
+	}
+	error_set(err, MP_E_NOT_FOUND, "no provider is chosen");
+	error_hint(err, "choose one: mpc switch PROVIDER:MODEL");
+	return MP_E_NOT_FOUND;
+}
+
+int
+routes_effective(struct routes *r, const char *selector, const char *scope, struct route *out,
+    struct error *err)
+{
+	struct route found;
+	int rc = 0;
+
+	route_init(&found);
+	if (selector != NULL && *selector != '\0') {
+		struct layer *l = layer_add(&found, LAYER_REQUEST, "");
+
+		if ((rc = resolve_selector(r->ps, r->ms, selector, &l->target, NULL, err)) != 0)
+			goto out;
+		l->set = true;
+	}
+	if (scope != NULL && *scope != '\0') {
+		layer_override(r, &found, LAYER_SCOPE_TEMPORARY, scope, true);
+		layer_override(r, &found, LAYER_SCOPE_PERSISTENT, scope, false);
+	}
+	layer_override(r, &found, LAYER_GLOBAL_TEMPORARY, "", true);
+	layer_override(r, &found, LAYER_GLOBAL_PERSISTENT, "", false);
+	layer_default(r, &found);
+	rc = elect(r, &found, err);
+out:
+	if (rc != 0) {
+		route_clear(&found);
+		return rc;
+	}
+	route_clear(out);
+	*out = found;
+	return 0;
+}
+
+int
+routes_resolve(struct routes *r, const char *selector, struct target *out, char **why,
+    struct error *err)
+{
+	return resolve_selector(r->ps, r->ms, selector, out, why, err);
+}
+
+static int
+key_ready(struct routes *r, const struct provider *p, const char *label, struct error *err)
+{
+	const struct secret *key;
+
+	switch (p->auth) {
+	case AUTH_API_KEY:
+		return credentials_open(r->cs, p, label, &key, err);
+	case AUTH_OPTIONAL_KEY:
+		/* a key that is there must be usable; the label "default" may be missing */
+		if (strcmp(label, "default") == 0 && credentials_find(r->cs, p->name, label) == NULL)
+			return 0;
+		return credentials_open(r->cs, p, label, &key, err);
+	case AUTH_OAUTH_PERSONAL:
+	case AUTH_NONE:
+		return 0;
+	}
+	return 0;
+}
+
+int
+routes_ready(struct routes *r, const struct target *t, struct error *err)
+{
+	const struct provider *p = t->provider != NULL ? providers_find(r->ps, t->provider) : NULL;
+
+	if (p == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "there is no provider \"%s\"",
+		    t->provider != NULL ? t->provider : "");
+	if (!p->enabled) {
+		error_set(err, MP_E_INVALID_STATE, "provider %s is disabled", p->name);
+		error_hint(err, "mpc provider enable %s", p->name);
+		return MP_E_INVALID_STATE;
+	}
+	if (dialect_find(p->dialect) == NULL) {
+		error_set(err, MP_E_INVALID_STATE, "this version does not speak %s yet", p->dialect);
+		error_hint(err, "choose another provider: mpc providers");
+		return MP_E_INVALID_STATE;
+	}
+	return key_ready(r, p, t->label != NULL ? t->label : "default", err);
+}
