@@ -38,7 +38,7 @@ void client_set_interrupt(struct client *c, int fd);
  * next call. On a server error its code is returned and err filled. */
 int client_call(struct client *c, const char *method, const char *params_json, int timeout_ms,
     const struct value **result, struct error *err);
-/* The same for a request begun with client_begin. */
+/* The same for a request begun with client_begin. Replies to other requests go to on_event too. */
 int client_wait(struct client *c, uint32_t msgid, int timeout_ms, const struct value **result,
     struct error *err);
 void client_on_event(struct client *c, void (*on_event)(void *arg, const struct message *m),

@@ -39,14 +39,16 @@ struct message_reader *message_reader_new(size_t max_bytes);
 void message_reader_free(struct message_reader *r);
 void message_reader_set_max(struct message_reader *r, size_t max_bytes);
 
-/* Where to read() into: at least want bytes of room; *room says how many. NULL when memory is out. Then
- * message_reader_fed says how many arrived. */
+/* Where to read() into: at least want bytes of room; *room says how many. Then message_reader_fed says
+ * how many arrived. NULL when memory is out, while a message is lent out (the bytes would move), and
+ * when more than the largest frame waits: then whole messages lie there that nobody takes. */
 char *message_reader_room(struct message_reader *r, size_t want, size_t *room);
 void message_reader_fed(struct message_reader *r, size_t n);
 
 /* 1 and *out: a whole message. 0: more bytes are needed. Negative: the stream is unusable, close it;
- * MP_E_TOO_LARGE, MP_E_TOO_MANY, MP_E_PROTOCOL or MP_E_INTERNAL with the story in err;
- * *msgid_known/out->msgid tell whether one error reply can still be sent.
+ * MP_E_TOO_LARGE, MP_E_TOO_MANY, MP_E_PROTOCOL or MP_E_INTERNAL with the story in err, or
+ * MP_E_INVALID_PARAMS naming the parameter whose value the protocol does not know (NaN, ext, a duplicate
+ * key, ...); *msgid_known/out->msgid tell whether one error reply can still be sent.
  * Call message_release after each message before the next call. */
 int message_reader_next(struct message_reader *r, struct message *out, bool *msgid_known,
     struct error *err);

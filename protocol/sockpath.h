@@ -25,7 +25,8 @@ void paths_clear(struct paths *p);
 
 /* Makes dir (and missing parents, mode 0700) and opens it. The directory itself must be ours and
  * closed to others: owner == euid, mode & 077 == 0, no symlink. Returns an O_DIRECTORY fd or
- * MP_E_NOT_PERMITTED / MP_E_STORAGE with the chmod or chown line in the hint. Never widens anything. */
+ * MP_E_NOT_PERMITTED / MP_E_STORAGE with the chmod or chown line in the hint; MP_E_NOT_FOUND when it
+ * does not exist and create is false. Never widens anything. */
 int private_dir_open(const char *dir, bool create, struct error *err);
 
 /* Connects to the daemon: the directory and socket must be ours (checked without following links), the
