@@ -1,0 +1,367 @@
+/* doctor: one line per check, with what to do (UX.md section 12). It changes nothing and starts nothing. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client/app.h"
+#include "client/cmd/cmd.h"
+#include "client/link.h"
+#include "client/out.h"
+#include "client/term.h"
+#include "mpd_version.h"
+#include "protocol/base/json.h"
+
+enum level { LEVEL_OK, LEVEL_WARN, LEVEL_FAIL };
+
+struct doctor {
+	struct app *a;
+	struct buf json;
+	struct json_writer w;
+	const char *home;
+	bool failed;
+	bool runs; /* a daemon answers */
+};
+
+/* A report may be sent to strangers: $HOME becomes ~. */
+static const char *
+shortened(struct doctor *d, const char *text)
+{
+	struct buf b = BUF_INIT;
+	size_t n = d->home != NULL ? strlen(d->home) : 0;
+	const char *at, *out;
+
+	while (n > 1 && (at = strstr(text, d->home)) != NULL) {
+		buf_add(&b, text, (size_t)(at - text));
+		buf_addc(&b, '~');
+		text = at + n;
+	}
+	buf_adds(&b, text);
+	out = app_escaped(d->a, (struct slice){ buf_str(&b), b.len });
+	buf_clear(&b);
+	return out;
+}
+
+/* fix "" = nothing to do */
+static void __attribute__((format(printf, 5, 6)))
+report(struct doctor *d, enum level level, const char *name, const char *fix, const char *fmt, ...)
+{
+	static const char *const words[] = { "ok", "warn", "FAIL" };
+	static const char *const colors[] = { "32", "33", "31" };
+	struct buf b = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_addv(&b, fmt, ap);
+	va_end(ap);
+	d->failed = d->failed || level == LEVEL_FAIL;
+	if (d->a->form == FORM_JSON) {
+		json_begin_object(&d->w);
+		json_kv_string(&d->w, "check", name);
+		json_kv_string(&d->w, "level", words[level]);
+		json_kv_string(&d->w, "text", shortened(d, buf_str(&b)));
+		json_kv_string(&d->w, "fix", *fix != '\0' ? shortened(d, fix) : NULL);
+		json_end_object(&d->w);
+	} else if (d->a->form == FORM_PLAIN) {
+		printf("%s\t%s\t%s\t%s\n", words[level], name, shortened(d, buf_str(&b)), shortened(d, fix));
+	} else {
+		printf("%s%-4s%s  %-9s %s\n", sgr_out(d->a, colors[level]), words[level], sgr_out(d->a, "0"), name,
+		    shortened(d, buf_str(&b)));
+		if (*fix != '\0')
+			printf("%16s fix: %s\n", "", shortened(d, fix));
+	}
+	buf_clear(&b);
+}
+
+/* ---- files ---- */
+
+static void
+check_folder(struct doctor *d, const char *name, const char *path)
+{
+	struct error err = ERROR_INIT;
+	int fd = private_dir_open(path, false, &err);
+
+	if (fd >= 0) {
+		report(d, LEVEL_OK, name, "", "%s is private", path);
+		close(fd);
+	} else if (access(path, F_OK) != 0) {
+		report(d, LEVEL_OK, name, "", "%s does not exist yet", path);
+	} else {
+		report(d, LEVEL_FAIL, name, err.hint, "%s", err.message);
+	}
+}
+
+static void
+check_socket(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	int r = link_try_open(d->a, &err);
+
+	check_folder(d, "folder", d->a->paths.run_dir);
+	d->runs = r == 0;
+	if (r == 0)
+		report(d, LEVEL_OK, "socket", "", "%s answers and is ours", d->a->paths.socket);
+	else if (r == MP_E_NOT_FOUND)
+		report(d, LEVEL_WARN, "socket", "mpc daemon start", "nothing listens on %s", d->a->paths.socket);
+	else
+		report(d, LEVEL_FAIL, "socket", err.hint, "%s", err.message);
+}
+
+static void
+check_lock(struct doctor *d)
+{
+	const char *path = app_format(d->a, "%s/lock", d->a->paths.run_dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	bool held;
+
+	if (fd < 0) {
+		report(d, d->runs ? LEVEL_WARN : LEVEL_OK, "lock", d->runs ? "mpc daemon restart" : "", "%s does not exist",
+		    path);
+		return;
+	}
+	held = flock(fd, LOCK_EX | LOCK_NB) != 0;
+	close(fd);
+	if (held == d->runs)
+		report(d, LEVEL_OK, "lock", "", held ? "held by the daemon" : "free");
+	else if (held)
+		report(d, LEVEL_FAIL, "lock", app_format(d->a, "stop the process named in %s/pid", d->a->paths.run_dir),
+		    "a daemon holds %s but does not answer", path);
+	else
+		report(d, LEVEL_WARN, "lock", "mpc daemon restart", "the daemon does not hold %s", path);
+}
+
+/* ---- what the daemon says ---- */
+
+static void
+check_core(struct doctor *d, int64_t pid)
+{
+	const char *path = app_format(d->a, "/proc/%lld/limits", (long long)pid);
+	FILE *f = fopen(path, "re");
+	char line[256], soft[32] = "";
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "Max core file size %31s", soft) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	if (soft[0] == '\0')
+		report(d, LEVEL_OK, "cores", "", "limits of the daemon cannot be read from here");
+	else if (strcmp(soft, "0") == 0)
+		report(d, LEVEL_OK, "cores", "", "the daemon writes no core dumps");
+	else
+		report(d, LEVEL_FAIL, "cores", "mpc daemon restart", "the daemon may write core dumps of up to %s bytes", soft);
+}
+
+static void
+check_info(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	const struct value *v;
+	const char *version;
+	int64_t pid;
+
+	link_begin(d->a, "sys.info");
+	if (link_try(d->a, &v, &err) != 0) {
+		report(d, LEVEL_FAIL, "daemon", "mpc daemon restart", "%s", err.message);
+		d->runs = false;
+		return;
+	}
+	version = app_member(d->a, v, "version");
+	pid = value_int(value_get(v, "pid"), 0);
+	report(d, strcmp(version, MPD_VERSION) == 0 ? LEVEL_OK : LEVEL_WARN, "versions",
+	    strcmp(version, MPD_VERSION) == 0 ? "" : "mpc daemon restart", "daemon %s, client %s", version, MPD_VERSION);
+	if (value_bool(value_get(v, "read_only"), false))
+		report(d, LEVEL_FAIL, "database", "free space on the disk, then: mpc daemon restart",
+		    "it cannot be written since an error");
+	else
+		report(d, LEVEL_OK, "database", "", "%s/state.db was checked at start and takes writes",
+		    app_member(d->a, value_get(v, "paths"), "data_dir"));
+	check_core(d, pid);
+}
+
+static void
+check_vault(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	const struct value *v;
+
+	link_begin(d->a, "vault.status");
+	if (link_try(d->a, &v, &err) != 0) {
+		report(d, LEVEL_FAIL, "vault", err.hint, "%s", err.message);
+		return;
+	}
+	if (value_bool(value_get(v, "locked"), false))
+		report(d, LEVEL_FAIL, "vault", "put the key file back, then: mpc daemon restart", "locked: %s",
+		    app_member(d->a, v, "why"));
+	else if (!value_bool(value_get(v, "memory_locked"), true))
+		report(d, LEVEL_WARN, "vault", "raise the memlock limit (ulimit -l 8192, LimitMEMLOCK=8M)",
+		    "open, but keys in memory may be swapped out");
+	else
+		report(d, LEVEL_OK, "vault", "", "open, keys are in locked memory");
+}
+
+static void
+check_keys(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	const struct value *v, *list;
+	size_t bad = 0;
+
+	link_begin(d->a, "key.status");
+	if (link_try(d->a, &v, &err) != 0) {
+		report(d, LEVEL_FAIL, "keys", err.hint, "%s", err.message);
+		return;
+	}
+	list = value_get(v, "keys");
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *k = value_at(list, i);
+		const char *code = app_member(d->a, k, "code"), *provider = app_member(d->a, k, "provider");
+
+		if (*code == '\0')
+			continue;
+		bad++;
+		report(d, LEVEL_WARN, "keys", app_format(d->a, "mpc key set %s", provider), "%s: %s", provider, code);
+	}
+	if (bad == 0)
+		report(d, LEVEL_OK, "keys", "", "%zu stored, none known to be refused", value_size(list));
+}
+
+static void
+check_clock(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	int64_t now = term_wall_ms(), other = now;
+	const struct value *v;
+
+	if (d->runs) {
+		link_begin(d->a, "sys.ping");
+		if (link_try(d->a, &v, &err) == 0)
+			other = value_int(value_get(v, "now_ms"), now);
+	}
+	/* 2025: older than any release of this program */
+	if (now < 1735689600000)
+		report(d, LEVEL_FAIL, "clock", "set the clock; certificates and expiry depend on it",
+		    "the clock says it is %lld seconds after 1970", (long long)(now / 1000));
+	else if (llabs(other - now) > 60000)
+		report(d, LEVEL_WARN, "clock", "mpc daemon restart", "daemon and client are %lld s apart",
+		    (long long)(llabs(other - now) / 1000));
+	else
+		report(d, LEVEL_OK, "clock", "", "plausible");
+}
+
+/* ---- the surroundings ---- */
+
+static void
+check_tls(struct doctor *d)
+{
+	static const char *const stores[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++)
+		if (stat(stores[i], &st) == 0 && st.st_size > 0) {
+			report(d, LEVEL_OK, "tls", "", "certificates in %s", stores[i]);
+			return;
+		}
+	report(d, LEVEL_FAIL, "tls", "apt install ca-certificates", "no store of certificates was found");
+}
+
+static void
+check_environment(struct doctor *d)
+{
+	static const char *const proxies[] = { "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+		"ALL_PROXY" };
+	const char *host = getenv("MPD_HOST"), *found = NULL;
+
+	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && found == NULL; i++)
+		if (getenv(proxies[i]) != NULL && *getenv(proxies[i]) != '\0')
+			found = proxies[i];
+	if (found != NULL)
+		report(d, LEVEL_WARN, "proxy", "mpc provider set P proxy=URL for each provider behind it",
+		    "%s is set; it is ignored here", found);
+	else
+		report(d, LEVEL_OK, "proxy", "", "no proxy variable is set");
+	report(d, LEVEL_OK, "MPD_HOST", "", "%s",
+	    host != NULL ? "set, for Music Player Daemon; it is never read here" : "not set");
+}
+
+/* Whether path is a program of ours: in the folder of this one, or a link to it. */
+static bool
+is_ours(const char *path)
+{
+	char self[PATH_MAX], real[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *base;
+
+	if (n <= 0 || realpath(path, real) == NULL)
+		return false;
+	self[n] = '\0';
+	base = strrchr(real, '/');
+	return strcmp(real, self) == 0 ||
+	    (base != NULL && (strcmp(base, "/modelpd") == 0 || strcmp(base, "/modelpc") == 0));
+}
+
+static void
+check_names(struct doctor *d)
+{
+	static const char *const names[] = { "mpd", "mpc" };
+	const char *path = getenv("PATH");
+	size_t others = 0;
+
+	while (path != NULL && *path != '\0') {
+		size_t n = strcspn(path, ":");
+
+		for (size_t i = 0; i < 2 && n > 0; i++) {
+			const char *file = app_format(d->a, "%.*s/%s", (int)n, path, names[i]);
+
+			if (access(file, X_OK) != 0 || is_ours(file))
+				continue;
+			others++;
+			report(d, LEVEL_WARN, "names", app_format(d->a, "use %s here, or put it later on PATH",
+			    i == 0 ? "modelpd" : "modelpc"), "%s is another program (Music Player Daemon's?)", file);
+		}
+		path += n + (path[n] == ':');
+	}
+	if (others == 0)
+		report(d, LEVEL_OK, "names", "", "no other mpd or mpc on PATH");
+}
+
+int
+cmd_doctor(struct app *a)
+{
+	struct doctor d = { .a = a, .home = getenv("HOME") };
+	int r;
+
+	if ((r = no_more_words(a, 0)) != 0)
+		return r;
+	json_writer_init(&d.w, &d.json, a->out_tty);
+	json_begin_object(&d.w);
+	json_key(&d.w, "checks");
+	json_begin_array(&d.w);
+	check_socket(&d);
+	check_lock(&d);
+	check_folder(&d, "data", a->paths.data_dir);
+	if (d.runs)
+		check_info(&d);
+	if (d.runs) {
+		check_vault(&d);
+		check_keys(&d);
+	}
+	check_clock(&d);
+	check_tls(&d);
+	check_environment(&d);
+	check_names(&d);
+	json_end_array(&d.w);
+	json_kv_bool(&d.w, "ok", !d.failed);
+	json_end_object(&d.w);
+	if (a->form == FORM_JSON)
+		printf("%s\n", buf_str(&d.json));
+	buf_clear(&d.json);
+	return d.failed ? EXIT_OTHER : 0;
+}

@@ -1,0 +1,311 @@
+/* provider: add, change, look for local ones. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client/app.h"
+#include "client/cmd/cmd.h"
+#include "client/input.h"
+#include "client/link.h"
+#include "client/out.h"
+#include "client/term.h"
+#include "protocol/limits.h"
+
+static const char *
+name_word(struct app *a)
+{
+	return args_word(&a->args, 1);
+}
+
+static int
+need_words(struct app *a, size_t n, const char *what)
+{
+	if (a->args.word_count < n)
+		return fail_usage(a, "provider %s needs %s", args_word(&a->args, 0), what);
+	return no_more_words(a, n);
+}
+
+/* The result of a change: the provider as it is now. */
+static int
+print_changed(struct app *a, const struct value *p, const char *what)
+{
+	if (a->form == FORM_JSON)
+		out_json(a, p);
+	else if (a->form == FORM_PLAIN)
+		printf("%s\n", app_member(a, p, "name"));
+	else if (!a->quiet)
+		printf("%s %s (%s).\n", what, app_member(a, p, "name"), app_member(a, p, "status"));
+	return 0;
+}
+
+/* ---- show ---- */
+
+static void
+print_value(struct app *a, const struct value *v)
+{
+	struct buf b = BUF_INIT, safe = BUF_INIT;
+	struct json_writer w;
+
+	if (value_type(v) == VALUE_STR) {
+		fputs(app_text(a, v), stdout);
+		return;
+	}
+	json_writer_init(&w, &b, false);
+	value_to_json(v, &w);
+	text_escape(&safe, buf_str(&b), b.len, false);
+	fputs(buf_str(&safe), stdout);
+	buf_clear(&b);
+	buf_clear(&safe);
+}
+
+static int
+provider_show(struct app *a)
+{
+	const struct value *result, *v;
+	int r;
+
+	if ((r = need_words(a, 2, "a name")) != 0 || (r = link_open(a)) != 0)
+		return r;
+	pack_kv_str(link_begin(a, "provider.get"), "name", name_word(a));
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	if (a->form == FORM_JSON) {
+		out_json(a, result);
+		return 0;
+	}
+	for (size_t i = 0; i < value_size(result); i++) {
+		const char *key = app_escaped(a, value_pair(result, i, &v));
+
+		if (a->form == FORM_PLAIN)
+			printf("%s\t", key);
+		else
+			printf("%s%-18s%s ", sgr_out(a, "1"), key, sgr_out(a, "0"));
+		print_value(a, v);
+		putchar('\n');
+	}
+	return 0;
+}
+
+/* ---- add ---- */
+
+static int
+provider_add(struct app *a)
+{
+	const struct value *result;
+	const char *dialect = args_value(&a->args, "dialect");
+	struct pack *p;
+	int r;
+
+	if ((r = need_words(a, 2, "a name")) != 0)
+		return r;
+	if (args_value(&a->args, "url") == NULL)
+		return fail_usage(a, "provider add needs --url URL");
+	if ((r = link_open(a)) != 0)
+		return r;
+	p = link_begin(a, "provider.add");
+	pack_kv_str(p, "name", name_word(a));
+	pack_kv_str(p, "base_url", args_value(&a->args, "url"));
+	pack_kv_str(p, "dialect", dialect);
+	pack_kv_str(p, "type", args_value(&a->args, "type"));
+	pack_kv_str(p, "auth_type", args_value(&a->args, "auth"));
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	print_changed(a, result, "Added");
+	if (value_equals(value_get(result, "status"), "no-credential"))
+		note(a, "it has no key yet: mpc key set %s", app_member(a, result, "name"));
+	return 0;
+}
+
+/* ---- set and its kin ---- */
+
+/* Short forms of the options for the members of Provider. */
+static const char *
+member_name(const char *word, size_t n, char *out, size_t size)
+{
+	static const char *const names[][2] = { { "url", "base_url" }, { "auth", "auth_type" },
+		{ "ca", "ca_file" }, { "env", "key_env" } };
+
+	snprintf(out, size, "%.*s", (int)n, word);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(out, names[i][0]) == 0)
+			return names[i][1];
+	return out;
+}
+
+static int
+provider_update(struct app *a, const char *what)
+{
+	const struct value *result;
+	int r = link_end(a, &result);
+
+	return r != 0 ? r : print_changed(a, result, what);
+}
+
+static struct pack *
+begin_update(struct app *a)
+{
+	struct pack *p = link_begin(a, "provider.update");
+
+	pack_kv_str(p, "name", name_word(a));
+	pack_str(p, "set");
+	pack_map_begin(p);
+	return p;
+}
+
+static int
+provider_set(struct app *a)
+{
+	struct pack *p;
+	char name[LIMIT_NAME_BYTES + 1];
+	int r;
+
+	if (a->args.word_count < 3)
+		return fail_usage(a, "provider set needs a name and KEY=VALUE");
+	for (size_t i = 2; i < a->args.word_count; i++) {
+		const char *word = args_word(&a->args, i), *equals = strchr(word, '=');
+
+		if (equals == NULL || equals == word || (size_t)(equals - word) >= sizeof(name))
+			return fail_usage(a, "word %zu is not of the form KEY=VALUE", i + 1);
+		if (strncmp(word, "key=", 4) == 0 || strncmp(word, "secret=", 7) == 0)
+			return fail_usage(a, "a key is never taken from the command line: mpc key set %s",
+			    app_escaped(a, slice_of(name_word(a))));
+	}
+	if ((r = link_open(a)) != 0)
+		return r;
+	p = begin_update(a);
+	for (size_t i = 2; i < a->args.word_count; i++) {
+		const char *word = args_word(&a->args, i), *equals = strchr(word, '=');
+
+		pack_str(p, member_name(word, (size_t)(equals - word), name, sizeof(name)));
+		input_option_value(p, equals + 1);
+	}
+	pack_map_end(p);
+	return provider_update(a, "Changed");
+}
+
+static int
+provider_rename(struct app *a)
+{
+	struct pack *p;
+	int r;
+
+	if ((r = need_words(a, 3, "a name and the new one")) != 0 || (r = link_open(a)) != 0)
+		return r;
+	p = begin_update(a);
+	pack_kv_str(p, "name", args_word(&a->args, 2));
+	pack_map_end(p);
+	return provider_update(a, "Renamed; it is now");
+}
+
+static int
+set_enabled(struct app *a, bool on)
+{
+	struct pack *p;
+	int r;
+
+	if ((r = need_words(a, 2, "a name")) != 0 || (r = link_open(a)) != 0)
+		return r;
+	p = begin_update(a);
+	pack_kv_bool(p, "enabled", on);
+	pack_map_end(p);
+	return provider_update(a, on ? "Enabled" : "Disabled");
+}
+
+static int
+provider_enable(struct app *a)
+{
+	return set_enabled(a, true);
+}
+
+static int
+provider_disable(struct app *a)
+{
+	return set_enabled(a, false);
+}
+
+static int
+provider_remove(struct app *a)
+{
+	bool cascade = args_has(&a->args, "cascade");
+	const struct value *result;
+	struct pack *p;
+	int r;
+
+	if ((r = need_words(a, 2, "a name")) != 0)
+		return r;
+	if (!app_confirm(a, "Remove provider %s%s?", app_escaped(a, slice_of(name_word(a))),
+	        cascade ? " with its keys, models and overrides" : ""))
+		return EXIT_USAGE;
+	if ((r = link_open(a)) != 0)
+		return r;
+	p = link_begin(a, "provider.remove");
+	pack_kv_str(p, "name", name_word(a));
+	if (cascade)
+		pack_kv_bool(p, "cascade", true);
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	if (a->form == FORM_JSON)
+		out_json(a, result);
+	else if (a->form == FORM_TEXT && !a->quiet)
+		printf("%s %s.\n", value_bool(value_get(result, "removed"), true) ? "Removed" : "Back as shipped:",
+		    app_escaped(a, slice_of(name_word(a))));
+	return 0;
+}
+
+/* ---- detect ---- */
+
+static int
+provider_detect(struct app *a)
+{
+	static const struct column columns[] = { { "NAME", COLUMN_FIXED }, { "URL", COLUMN_TEXT },
+		{ "MODELS", COLUMN_NUMBER } };
+	const struct value *result, *list;
+	struct table *t;
+	int r;
+
+	if ((r = need_words(a, 1, "nothing more")) != 0 || (r = link_open(a)) != 0)
+		return r;
+	link_begin(a, "provider.detect");
+	link_long(a);
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	if (a->form == FORM_JSON) {
+		out_json(a, result);
+		return 0;
+	}
+	list = value_get(result, "found");
+	if (value_size(list) == 0) {
+		note(a, "no local server answers; add one: mpc provider add NAME --url http://127.0.0.1:PORT/v1 --type local "
+		        "--auth none");
+		return 0;
+	}
+	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *p = value_at(list, i);
+
+		table_cell(t, app_member(a, p, "name"), NULL, NULL);
+		table_cell(t, app_member(a, p, "base_url"), NULL, NULL);
+		table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(p, "models_count"), 0)), NULL, NULL);
+	}
+	table_print(t);
+	return 0;
+}
+
+int
+cmd_provider(struct app *a)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct app *a);
+	} subs[] = { { "list", cmd_providers }, { "show", provider_show }, { "add", provider_add }, { "set", provider_set },
+		{ "rename", provider_rename }, { "remove", provider_remove }, { "enable", provider_enable },
+		{ "disable", provider_disable }, { "detect", provider_detect } };
+	const char *sub = args_word(&a->args, 0);
+
+	if (sub == NULL)
+		return cmd_providers(a);
+	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
+		if (strcmp(subs[i].name, sub) == 0)
+			return subs[i].run(a);
+	return fail_usage(a, "provider knows list, show, add, set, rename, remove, enable, disable and detect, not \"%.40s\"",
+	    sub);
+}

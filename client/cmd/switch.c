@@ -1,0 +1,204 @@
+/* switch: the live target. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/app.h"
+#include "client/cmd/cmd.h"
+#include "client/link.h"
+#include "client/out.h"
+#include "client/route.h"
+#include "client/scope.h"
+#include "client/term.h"
+
+int
+read_duration(struct app *a, const char *text, int64_t *ms)
+{
+	if (text == NULL || duration_parse(text, ms) == 0)
+		return 0;
+	return fail_usage(a, "\"%.40s\" is no duration (90s, 30m, 2h, 1d; a bare number is minutes)", text);
+}
+
+/* "until 10:42", with the day when it is not today. */
+static const char *
+until_words(struct app *a, int64_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000), now = time(NULL);
+	struct tm tm, today;
+	char text[40];
+
+	localtime_r(&at, &tm);
+	localtime_r(&now, &today);
+	strftime(text, sizeof(text), tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year ? "%H:%M"
+	                                                                                        : "%F %H:%M", &tm);
+	return app_format(a, "until %s", text);
+}
+
+/* How to name a scope on the command line. */
+static const char *
+scope_flag(struct app *a, struct slice scope)
+{
+	const char *where = out_scope(a, scope);
+
+	if (strcmp(where, "in this terminal") == 0)
+		return "--here";
+	if (strcmp(where, "in this project") == 0)
+		return "--project";
+	return app_format(a, "--scope '%s'", app_escaped(a, scope));
+}
+
+/* A switch everywhere does not reach who has a choice of their own: say so. */
+static void
+note_keeping(struct app *a, const struct value *list)
+{
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *o = value_at(list, i);
+		struct slice scope = value_slice(value_get(o, "scope"));
+
+		note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"), out_scope(a, scope),
+		    scope_flag(a, scope));
+	}
+}
+
+static void
+print_switched(struct app *a, const struct value *result, const char *scope)
+{
+	const struct value *active = value_get(result, "active"), *previous = value_get(result, "previous");
+	int64_t told = value_int(value_get(result, "told"), 0);
+	int64_t expires = value_int(value_get(active, "expires_ms"), 0);
+	const char *from = app_member(a, previous, "ref"), *undo = "";
+	const struct value *problem;
+
+	if (*scope != '\0')
+		undo = app_format(a, " %s", scope_flag(a, slice_of(scope)));
+	printf("Now using %s %s", route_name(a, active), out_scope(a, slice_of(scope)));
+	if (expires > 0)
+		printf(" %s", until_words(a, expires));
+	else if (value_equals(value_get(active, "kind"), "temporary"))
+		printf(" until cleared or reboot");
+	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary"))
+		printf(", then back to %s", from);
+	else if (*from != '\0')
+		printf(" (%s was %s)", value_equals(value_get(previous, "kind"), "default") ? "default" : "before", from);
+	printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");
+	if (!a->quiet)
+		printf("  undo: mpc switch -%s\n", undo);
+	note_keeping(a, value_get(result, "keeping"));
+	if ((problem = value_get(result, "problem")) != NULL)
+		note(a, "%s is not ready: %s", app_member(a, active, "ref"), route_problem(a, problem));
+}
+
+/* The result of every change of the route. */
+static int
+print_result(struct app *a, const struct value *result, const char *scope, const char *what)
+{
+	const struct value *active = value_get(result, "active");
+
+	if (a->form == FORM_JSON)
+		out_json(a, result);
+	else if (a->form == FORM_PLAIN)
+		printf("%s\t%s\n", app_member(a, active, "ref"), app_member(a, value_get(result, "previous"), "ref"));
+	else if (what == NULL)
+		print_switched(a, result, scope);
+	else
+		printf("%s; now using %s (%s).\n", what, route_name(a, active),
+		    route_why(a, active, NULL, term_wall_ms()));
+	return 0;
+}
+
+int
+switch_to(struct app *a, const char *ref, const char *scope, bool temporary, int64_t ttl_ms)
+{
+	const struct value *result;
+	struct pack *p = link_begin(a, "route.set");
+	int r;
+
+	pack_kv_str(p, "ref", ref);
+	/* always said: the connection may have a scope of its own, a switch goes everywhere */
+	pack_kv_str(p, "scope", scope);
+	if (temporary)
+		pack_kv_bool(p, "temporary", true);
+	if (ttl_ms > 0)
+		pack_kv_int(p, "ttl_ms", ttl_ms);
+	if (args_has(&a->args, "keep-session"))
+		pack_kv_bool(p, "keep_session", true);
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	return print_result(a, result, scope, NULL);
+}
+
+static int
+clear_or_undo(struct app *a, const char *method, const char *scope, const char *what)
+{
+	const struct value *result;
+	int r;
+
+	if ((r = link_open(a)) != 0)
+		return r;
+	pack_kv_str(link_begin(a, method), "scope", scope);
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	return print_result(a, result, scope, what);
+}
+
+/* Which scope the flags name; "" = everywhere. The caller frees *out. */
+static int
+read_scope(struct app *a, char **out)
+{
+	bool here = args_has(&a->args, "here"), project = args_has(&a->args, "project");
+	const char *named = args_value(&a->args, "scope");
+
+	if (here + project + (named != NULL) > 1)
+		return fail_usage(a, "--here, --project and --scope exclude each other");
+	if (named != NULL && (*named == '\0' || strlen(named) > SCOPE_MAX_BYTES))
+		return fail_usage(a, "a scope has 1 to %d bytes", SCOPE_MAX_BYTES);
+	if (here && scope_environment() != NULL)
+		named = scope_environment();
+	*out = named != NULL ? xstrdup(named) : here ? scope_terminal() : project ? scope_project(NULL)
+	                                                                         : xstrdup("");
+	if (*out == NULL && here)
+		return fail_usage(a, "--here needs a terminal, and there is none");
+	if (*out == NULL)
+		return fail_usage(a, "--project needs a repository (a .git) here or above");
+	return 0;
+}
+
+static int
+run_switch(struct app *a, const char *scope)
+{
+	const char *ref = args_word(&a->args, 0), *span = args_value(&a->args, "for");
+	bool temporary = args_has(&a->args, "temp");
+	int64_t ttl = 0;
+	int r;
+
+	if (args_has(&a->args, "clear")) {
+		if (ref != NULL || temporary || span != NULL)
+			return fail_usage(a, "--clear goes with a scope alone");
+		return clear_or_undo(a, "route.clear", scope, "Override dropped");
+	}
+	if (ref == NULL)
+		return fail_usage(a, "switch needs a target");
+	if (strcmp(ref, "-") == 0) {
+		if (temporary || span != NULL)
+			return fail_usage(a, "\"switch -\" takes no time");
+		return clear_or_undo(a, "route.undo", scope, "Back to the one before");
+	}
+	if (temporary && span != NULL)
+		return fail_usage(a, "--temp and --for exclude each other");
+	if ((r = read_duration(a, span, &ttl)) != 0 || (r = link_open(a)) != 0)
+		return r;
+	return switch_to(a, ref, scope, temporary || ttl > 0, ttl);
+}
+
+int
+cmd_switch(struct app *a)
+{
+	char *scope = NULL;
+	int r;
+
+	if ((r = no_more_words(a, 1)) == 0 && (r = read_scope(a, &scope)) == 0)
+		r = run_switch(a, scope);
+	free(scope);
+	return r;
+}

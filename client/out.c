@@ -1,0 +1,113 @@
+#include "client/out.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/app.h"
+#include "client/scope.h"
+#include "protocol/base/json.h"
+
+static void
+write_json(const struct value *v, bool pretty)
+{
+	struct buf b = BUF_INIT;
+	struct json_writer w;
+
+	json_writer_init(&w, &b, pretty);
+	value_to_json(v, &w);
+	fwrite(buf_str(&b), 1, b.len, stdout);
+	putchar('\n');
+	buf_clear(&b);
+}
+
+void
+out_json(struct app *a, const struct value *v)
+{
+	write_json(v, a->out_tty);
+}
+
+void
+out_json_line(const struct value *v)
+{
+	write_json(v, false);
+	fflush(stdout);
+}
+
+const char *
+out_ago(struct app *a, int64_t then_ms, int64_t now_ms)
+{
+	int64_t s = (now_ms - then_ms) / 1000;
+
+	if (then_ms <= 0)
+		return "-";
+	if (s < 10)
+		return "now";
+	if (s < 60)
+		return app_format(a, "%llds ago", (long long)s);
+	if (s < 3600)
+		return app_format(a, "%lldm ago", (long long)(s / 60));
+	if (s < 86400)
+		return app_format(a, "%lldh ago", (long long)(s / 3600));
+	return app_format(a, "%lldd ago", (long long)(s / 86400));
+}
+
+const char *
+out_left(struct app *a, int64_t until_ms, int64_t now_ms)
+{
+	char span[32];
+
+	duration_format(until_ms - now_ms, span, sizeof(span));
+	return app_format(a, "%s left", span);
+}
+
+const char *
+out_count(struct app *a, int64_t n)
+{
+	if (n < 0)
+		return "-";
+	if (n < 10000)
+		return app_format(a, "%lld", (long long)n);
+	if (n < 1000000)
+		return app_format(a, "%lld k", (long long)((n + 500) / 1000));
+	return app_format(a, "%.1f M", (double)n / 1e6);
+}
+
+const char *
+out_latency(struct app *a, int64_t ms)
+{
+	if (ms < 0)
+		return "-";
+	if (ms < 10000)
+		return app_format(a, "%lldms", (long long)ms);
+	return app_format(a, "%.1fs", (double)ms / 1000);
+}
+
+const char *
+out_money(struct app *a, int64_t microusd)
+{
+	if (microusd >= 1000000 || microusd == 0)
+		return app_format(a, "$%.2f", (double)microusd / 1e6);
+	return app_format(a, "$%.4f", (double)microusd / 1e6);
+}
+
+const char *
+out_scope(struct app *a, struct slice scope)
+{
+	char *terminal, *project;
+	const char *out;
+
+	if (scope.len == 0)
+		return "everywhere";
+	terminal = scope_terminal();
+	project = scope_project(NULL);
+	if (terminal != NULL && slice_eq(scope, terminal))
+		out = "in this terminal";
+	else if (project != NULL && slice_eq(scope, project))
+		out = "in this project";
+	else
+		out = app_format(a, "in scope %s", app_escaped(a, scope));
+	free(terminal);
+	free(project);
+	return out;
+}
