@@ -157,6 +157,9 @@ json_compare(const struct json *j, const struct json_token *a, const struct json
 
 /* ---- duplicate keys ---- */
 
+/* From here on counting by bytes pays. */
+#define RADIX_MIN 256
+
 /* An entry is a hash and, below it, a token number. Equal keys differ in the token number only, so
  * after sorting by hash and text they are neighbours. */
 static int
@@ -186,7 +189,7 @@ sift(const struct json *j, uint64_t *entries, size_t at, size_t n)
 
 /* Heap sort: in place, and n log n even for keys that were made to collide. */
 static void
-sort(const struct json *j, uint64_t *entries, size_t n)
+heap_sort(const struct json *j, uint64_t *entries, size_t n)
 {
 	size_t i;
 
@@ -198,6 +201,52 @@ sort(const struct json *j, uint64_t *entries, size_t n)
 		entries[0] = entries[i];
 		entries[i] = largest;
 		sift(j, entries, 0, i);
+	}
+}
+
+/* By hash alone, a byte at a time; spare is as large. Four passes, so the result is in entries. */
+static void
+radix_sort(uint64_t *entries, uint64_t *spare, size_t n)
+{
+	unsigned shift;
+	size_t i;
+
+	for (shift = 32; shift < 64; shift += 8) {
+		size_t starts[256] = { 0 };
+		uint64_t *from = entries;
+		size_t sum = 0;
+
+		for (i = 0; i < n; i++)
+			starts[entries[i] >> shift & 255]++;
+		for (i = 0; i < 256; i++) {
+			size_t here = starts[i];
+
+			starts[i] = sum;
+			sum += here;
+		}
+		for (i = 0; i < n; i++)
+			spare[starts[entries[i] >> shift & 255]++] = entries[i];
+		entries = spare;
+		spare = from;
+	}
+}
+
+/* By hash and, where that is the same, by text. */
+static void
+sort(const struct json *j, uint64_t *entries, size_t n)
+{
+	size_t from, to;
+
+	if (n < RADIX_MIN) {
+		heap_sort(j, entries, n);
+		return;
+	}
+	radix_sort(entries, entries + n, n);
+	for (from = 0; from < n; from = to) {
+		to = from + 1;
+		while (to < n && entries[to] >> 32 == entries[from] >> 32)
+			to++;
+		heap_sort(j, entries + from, to - from);
 	}
 }
 

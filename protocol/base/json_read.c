@@ -276,8 +276,8 @@ check_keys(struct reader *r, uint32_t at)
 {
 	struct json *j = r->j;
 	uint32_t keys = json_size(j, at);
-	/* entries of 8 bytes, put behind the last token of 16 */
-	uint32_t scratch = keys > JSON_FEW_KEYS ? keys / 2 + 1 : 0;
+	/* two entries of 8 bytes for each key, put behind the last token: as large as one of these */
+	uint32_t scratch = keys > JSON_FEW_KEYS ? keys : 0;
 	uint32_t twice;
 
 	if (j->cap - j->count < scratch && !grow(r, j->count + scratch))

@@ -51,7 +51,7 @@ uint32_t json_hash_token(const struct json *j, const struct json_token *t);
 int json_compare(const struct json *j, const struct json_token *a, const struct json_token *b);
 
 /* Token number of the first key of the object at that has appeared before, or JSON_NONE.
- * scratch has room for one entry per member when there are more than JSON_FEW_KEYS. */
+ * scratch has room for two entries per member when there are more than JSON_FEW_KEYS. */
 #define JSON_FEW_KEYS 8
 uint32_t json_duplicate(const struct json *j, uint32_t at, uint64_t *scratch);
 

@@ -7,7 +7,8 @@ static void
 test_base64__vectors_of_rfc4648(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
+		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
 		{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
 	};
 	struct buf b = BUF_INIT;
@@ -64,7 +65,8 @@ test_base64__lenient_spellings(void **state)
 static void
 test_base64__bad_text_leaves_the_buffer(void **state)
 {
-	static const char *const bad[] = { "Z", "Zm9vY", "Z===", "Zg=", "Zg===", "Zg==Zg==", "=", "Zm9v=",
+	static const char *const bad[] = { "Z", "Zm9vY", "Z===", "Zg=", "Zg===", "Zg==Zg==", "=",
+		"Zm9v=",
 		"Zm9v====", "Zh==", "Zm9=", "Zm9v!", "Zm\x80v", "Z=g=", "Zg==x" };
 	struct buf b = BUF_INIT;
 	size_t i;

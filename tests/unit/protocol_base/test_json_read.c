@@ -3,7 +3,8 @@
 #include <stdio.h>
 
 #include "protocol/base/err.h"
-#include "protocol/base/json.h"
+#include "protocol/base/json_token.h"
+#include "protocol/base/scan.h"
 
 #define ROW(text) { text, sizeof(text) - 1 }
 struct row {
@@ -37,21 +38,31 @@ static const struct row valid[] = {
 };
 
 static const struct row invalid[] = {
-	ROW(""), ROW(" "), ROW("\0"), ROW("{}\0"), ROW("\xef\xbb\xbf{}"), ROW("{} {}"), ROW("1 2"), ROW("]"),
-	ROW("}"), ROW(","), ROW(":"), ROW("[1,]"), ROW("[,1]"), ROW("[1,,2]"), ROW("[1 2]"), ROW("[1:2]"),
+	ROW(""), ROW(" "), ROW("\0"), ROW("{}\0"), ROW("\xef\xbb\xbf{}"), ROW("{} {}"), ROW("1 2"),
+		ROW("]"),
+	ROW("}"), ROW(","), ROW(":"), ROW("[1,]"), ROW("[,1]"), ROW("[1,,2]"), ROW("[1 2]"),
+		ROW("[1:2]"),
 	ROW("[1}"), ROW("{\"a\":1]"), ROW("{,}"), ROW("{\"a\"}"), ROW("{\"a\":}"), ROW("{\"a\" 1}"),
 	ROW("{\"a\",1}"), ROW("{\"a\":1,}"), ROW("{\"a\":1 \"b\":2}"), ROW("{a:1}"), ROW("{1:2}"),
-	ROW("{null:1}"), ROW("{'a':1}"), ROW("['a']"), ROW("{\"a\"::1}"), ROW("{\"a\":1:2}"), ROW("{[]:1}"),
-	ROW("nul"), ROW("nulll"), ROW("True"), ROW("NULL"), ROW("tru e"), ROW("NaN"), ROW("Infinity"),
-	ROW("-Infinity"), ROW("undefined"), ROW("+1"), ROW("01"), ROW("-01"), ROW("00"), ROW("1."), ROW(".5"),
-	ROW("-.5"), ROW("1.e5"), ROW("1e"), ROW("1e+"), ROW("1.5e-"), ROW("-"), ROW("--1"), ROW("0x1"),
-	ROW("1_000"), ROW("1,5"), ROW("1a"), ROW("0.5.5"), ROW("1e5.5"), ROW("[-]"), ROW("[1e]"), ROW("\""),
+	ROW("{null:1}"), ROW("{'a':1}"), ROW("['a']"), ROW("{\"a\"::1}"), ROW("{\"a\":1:2}"),
+		ROW("{[]:1}"),
+	ROW("nul"), ROW("nulll"), ROW("True"), ROW("NULL"), ROW("tru e"), ROW("NaN"),
+		ROW("Infinity"),
+	ROW("-Infinity"), ROW("undefined"), ROW("+1"), ROW("01"), ROW("-01"), ROW("00"), ROW("1."),
+		ROW(".5"),
+	ROW("-.5"), ROW("1.e5"), ROW("1e"), ROW("1e+"), ROW("1.5e-"), ROW("-"), ROW("--1"),
+		ROW("0x1"),
+	ROW("1_000"), ROW("1,5"), ROW("1a"), ROW("0.5.5"), ROW("1e5.5"), ROW("[-]"), ROW("[1e]"),
+		ROW("\""),
 	ROW("\"a"), ROW("\"\\\""), ROW("\"\\"), ROW("\"\\x41\""), ROW("\"\\a\""), ROW("\"\\'\""),
 	ROW("\"\\U0041\""), ROW("\"\\u\""), ROW("\"\\u12\""), ROW("\"\\u123\""), ROW("\"\\u12g4\""),
-	ROW("\"\\u+123\""), ROW("\"\\u 123\""), ROW("\"\\u123"), ROW("\"a\nb\""), ROW("\"a\tb\""), ROW("\"\0\""),
+	ROW("\"\\u+123\""), ROW("\"\\u 123\""), ROW("\"\\u123"), ROW("\"a\nb\""), ROW("\"a\tb\""),
+		ROW("\"\0\""),
 	ROW("\"\x1f\""), ROW("\"\x80\""), ROW("\"\xc0\xaf\""), ROW("\"\xc3\""), ROW("\"\xe2\x82\""),
-	ROW("\"\xed\xa0\x80\""), ROW("\"\xf4\x90\x80\x80\""), ROW("\"\xff\""), ROW("\"abcdefgh\x01\""),
-	ROW("\"abcdefg\x01\""), ROW("{\"\xff\":1}"), ROW("\xc3\xa9"), ROW("[1]/**/"), ROW("//\n1"), ROW("#1"),
+	ROW("\"\xed\xa0\x80\""), ROW("\"\xf4\x90\x80\x80\""), ROW("\"\xff\""),
+		ROW("\"abcdefgh\x01\""),
+	ROW("\"abcdefg\x01\""), ROW("{\"\xff\":1}"), ROW("\xc3\xa9"), ROW("[1]/**/"), ROW("//\n1"),
+		ROW("#1"),
 	ROW("\xc2\xa0" "1"), ROW("\v1"), ROW("\f1"), ROW("[1\0]"), ROW("1\0"),
 };
 
@@ -113,7 +124,8 @@ static void
 test_json_read__special_bytes_at_every_place(void **state)
 {
 	static const char *const refused[] = { "\x01", "\x1f", "\"", "\\", "\x80", "\xc3", "\xff" };
-	static const char *const taken[] = { " ", "!", "#", "[", "]", "\x7f", "\xc3\xa9", "\\n", "\\\"",
+	static const char *const taken[] = { " ", "!", "#", "[", "]", "\x7f", "\xc3\xa9", "\\n",
+		"\\\"",
 		"\xf0\x9f\x98\x80", "\\u00e9" };
 	struct json j = JSON_INIT;
 	char text[80];
@@ -216,10 +228,13 @@ test_json_read__problems_name_their_place(void **state)
 static void
 test_json_read__F80_duplicate_keys_are_refused(void **state)
 {
-	static const char *const rows[] = { "{\"a\":1,\"a\":2}", "{\"\":1,\"\":2}", "[{\"x\":{\"a\":1,\"a\":2}}]",
-		"{\"a\":1,\"\\u0061\":2}", "{\"\\u0061\":1,\"a\":2}", "{\"\\u0061\":1,\"\\u0061\":2}",
+	static const char *const rows[] = { "{\"a\":1,\"a\":2}", "{\"\":1,\"\":2}",
+		"[{\"x\":{\"a\":1,\"a\":2}}]",
+		"{\"a\":1,\"\\u0061\":2}", "{\"\\u0061\":1,\"a\":2}",
+		"{\"\\u0061\":1,\"\\u0061\":2}",
 		"{\"\xc3\xa9\":1,\"\\u00E9\":2}", "{\"\xf0\x9f\x98\x80\":1,\"\\ud83d\\ude00\":2}",
-		"{\"a/b\":1,\"a\\/b\":2}", "{\"longer than a word\":1,\"longer \\u0074han a word\":2}",
+		"{\"a/b\":1,\"a\\/b\":2}",
+		"{\"longer than a word\":1,\"longer \\u0074han a word\":2}",
 		"{\"a\\u0000b\":1,\"a\\u0000b\":2}",
 		/* both become U+FFFD */
 		"{\"\\ud800\":1,\"\\udfff\":2}", "{\"\\ud800\":1,\"\xef\xbf\xbd\":2}" };
@@ -258,10 +273,10 @@ test_json_read__duplicates_among_any_number_of_keys(void **state)
 	size_t n, i;
 
 	(void)state;
-	for (n = 1; n < 70; n++) {
+	for (n = 1; n < 1000; n += n < 20 ? 1 : 49) {
 		put_keys(&b, n, "another");
 		assert_int_equal(read_exactly(&j, b.data, b.len, JSON_STRICT), 0);
-		for (i = 0; i < n; i++) {
+		for (i = 0; i < n; i += n < 20 ? 1 : 11) {
 			snprintf(extra, sizeof extra, "k\\u0065y %zu", i);
 			put_keys(&b, n, extra);
 			assert_int_equal(read_exactly(&j, b.data, b.len, JSON_STRICT), MP_E_INVALID_PARAMS);
@@ -292,6 +307,62 @@ test_json_read__a_million_keys(void **state)
 	buf_truncate(&b, b.len - 1);
 	buf_adds(&b, ",\"77\":0}");
 	assert_int_equal(json_read(&j, b.data, b.len, JSON_STRICT), MP_E_INVALID_PARAMS);
+	buf_clear(&b);
+	json_clear(&j);
+}
+
+/* Two words whose hash is that of `like`, found by undoing the second step of json_hash. */
+static uint64_t
+make_colliding_key(uint64_t counter, const char *like, char key[17])
+{
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t ours, theirs, word;
+	size_t i;
+
+	for (;; counter++) {
+		snprintf(key, 17, "%08u", (unsigned)counter);
+		ours = (factor ^ scan_load(key)) * factor;
+		theirs = (factor ^ scan_load(like)) * factor;
+		word = scan_load(like + 8) ^ ours ^ ours >> 32 ^ theirs ^ theirs >> 32;
+		for (i = 0; i < 8; i++)
+			key[8 + i] = (char)(word >> (8 * i));
+		key[16] = '\0';
+		for (i = 8; i < 16 && key[i] > 0x20 && key[i] != '"' && key[i] != '\\'; i++)
+			continue;
+		if (i == 16)
+			return counter + 1;
+	}
+}
+
+/* Anyone can make such keys: they must be told apart, and a real duplicate found among them. */
+static void
+test_json_read__F80_keys_made_to_collide(void **state)
+{
+	static const char like[] = "00000000abcdefgh";
+	struct json j = JSON_INIT;
+	struct buf b = BUF_INIT;
+	uint64_t counter = 1;
+	char key[17];
+	int64_t v;
+	int i;
+
+	(void)state;
+	buf_addf(&b, "{\"%s\":0", like);
+	for (i = 1; i <= 600; i++) {
+		counter = make_colliding_key(counter, like, key);
+		assert_int_equal(json_hash(key, 16), json_hash(like, 16));
+		buf_addf(&b, ",\"%s\":%d", key, i);
+		if (i == 5 || i == 50 || i == 600) {
+			buf_addc(&b, '}');
+			assert_int_equal(json_read(&j, b.data, b.len, JSON_STRICT), 0);
+			assert_true(json_int(&j, json_get(&j, 0, key), &v) && v == i);
+			assert_true(json_int(&j, json_get(&j, 0, like), &v) && v == 0);
+			buf_truncate(&b, b.len - 1);
+		}
+	}
+	buf_addf(&b, ",\"\\u0030%s\":0}", like + 1);
+	assert_int_equal(json_read(&j, b.data, b.len, JSON_STRICT), MP_E_INVALID_PARAMS);
+	assert_string_equal(j.problem, "duplicate key");
 	buf_clear(&b);
 	json_clear(&j);
 }
@@ -368,6 +439,7 @@ main(void)
 		cmocka_unit_test(test_json_read__F80_duplicate_keys_are_refused),
 		cmocka_unit_test(test_json_read__duplicates_among_any_number_of_keys),
 		cmocka_unit_test(test_json_read__a_million_keys),
+		cmocka_unit_test(test_json_read__F80_keys_made_to_collide),
 		cmocka_unit_test(test_json_read__steady_reading_keeps_its_memory),
 		cmocka_unit_test(test_json_read__a_huge_tape_goes_with_the_next_small_text),
 		cmocka_unit_test(test_json_read__F80_too_many_values_are_refused),

@@ -99,7 +99,8 @@ test_json_value__walking_an_object(void **state)
 	assert_int_equal(i, 4);
 	assert_int_equal(json_size(&j, json_get(&j, 0, "c")), 2);
 	assert_true(json_is(&j, json_path(&j, 0, "b", "x", NULL), JSON_ARRAY));
-	assert_true(json_is(&j, json_get(&j, json_item(&j, json_path(&j, 0, "b", "x", NULL), 1), "y"),
+	assert_true(json_is(&j, json_get(&j, json_item(&j, json_path(&j, 0, "b", "x", NULL), 1),
+		"y"),
 	    JSON_NUMBER));
 	assert_int_equal(json_get(&j, 0, "x"), JSON_NONE);
 	assert_int_equal(json_get(&j, json_get(&j, 0, "c"), "x"), JSON_NONE);

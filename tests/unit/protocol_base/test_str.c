@@ -44,7 +44,8 @@ test_str__names(void **state)
 {
 	static const char *const good[] = { "a", "0", "openai", "my.provider-2_x",
 		"a123456789012345678901234567890123456789012345678901234567890123" };
-	static const char *const bad[] = { "", "A", "-a", ".a", "_a", "a b", "a/b", "a:b", "\xc3\xa9",
+	static const char *const bad[] = { "", "A", "-a", ".a", "_a", "a b", "a/b", "a:b",
+		"\xc3\xa9",
 		"a1234567890123456789012345678901234567890123456789012345678901234" };
 	size_t i;
 
@@ -63,7 +64,8 @@ test_str__durations_are_read(void **state)
 		int64_t ms;
 	} rows[] = {
 		{ "30", 1800000 }, { "90s", 90000 }, { "30m", 1800000 }, { "2h", 7200000 },
-		{ "1d", 86400000 }, { "1h30m", 5400000 }, { "1d2h3m4s", 93784000 }, { "0h5s", 5000 },
+		{ "1d", 86400000 }, { "1h30m", 5400000 }, { "1d2h3m4s", 93784000 },
+		{ "0h5s", 5000 },
 		{ "007", 420000 },
 	};
 	int64_t ms;
@@ -79,7 +81,8 @@ test_str__durations_are_read(void **state)
 static void
 test_str__bad_durations_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "0", "0s", "0h0m", "s", "-5", "+5", "5 m", " 5", "5m ",
+	static const char *const bad[] = { "", "0", "0s", "0h0m", "s", "-5", "+5", "5 m", " 5",
+		"5m ",
 		"1.5h", "5x", "5M", "30m1h", "1h1h", "1h30", "h5", "99999999999999999999",
 		"9223372036854775807", "9223372036854775807d", "1d9223372036854775807s" };
 	int64_t ms = 42;
@@ -122,8 +125,10 @@ test_str__edit_distances(void **state)
 		const char *a, *b;
 		unsigned limit, distance;
 	} rows[] = {
-		{ "", "", 3, 0 }, { "", "abc", 3, 3 }, { "", "abcd", 3, 4 }, { "opnai", "openai", 3, 1 },
-		{ "oepnai", "openai", 3, 1 }, { "OpenAI", "openai", 3, 0 }, { "kitten", "sitting", 3, 3 },
+		{ "", "", 3, 0 }, { "", "abc", 3, 3 }, { "", "abcd", 3, 4 },
+		{ "opnai", "openai", 3, 1 },
+		{ "oepnai", "openai", 3, 1 }, { "OpenAI", "openai", 3, 0 },
+		{ "kitten", "sitting", 3, 3 },
 		{ "kitten", "sitting", 2, 3 }, { "ca", "abc", 3, 3 }, { "abcdef", "uvwxyz", 2, 3 },
 		{ "ab", "ba", 0, 1 }, { "claude", "cluade", 1, 1 }, { "xabc", "axbc", 1, 1 },
 		{ "abxcd", "abcd", 0, 1 },
