@@ -17,7 +17,7 @@ struct daemon_options {
 
 struct daemon;
 
-/* Everything up to the first accept. The error says what to do; daemon_exit_code gives sysexits'. */
+/* Everything up to the first accept. The error says what to do. */
 int daemon_new(const struct daemon_options *o, struct daemon **out, struct error *err);
 void daemon_free(struct daemon *d); /* NULL is harmless */
 /* Until a signal or a client ends it. 0 or MP_E_... */

@@ -15,7 +15,7 @@
 #define READ_LARGE 65536
 #define OUT_KEEP 16384
 #define PASS_COST 2048         /* what one connection may cost before others have their turn */
-#define VANISHED_POLL_MS 500   /* a half-closed client that waits for an answer: is it still there? */
+#define VANISHED_POLL_MS 500   /* a half-closed client waits for an answer: is it still there? */
 
 static void conn_go_on(void *arg);
 

@@ -1,9 +1,9 @@
 /* conn.h - one client on the control socket.
  *
- * A conn owns its requests and whatever handlers attach to it (struct conn_owned): when it goes, they
- * are cancelled with it. Reading, handling and answering happen in one go: all messages of one read
- * are handled, their replies gathered in one buffer and written once. Closing only marks it; the
- * memory goes at the end of the tick.
+ * A conn owns its requests and whatever handlers attach to it (struct conn_owned): when it goes,
+ * they are cancelled with it. All messages of one read are handled in one go, their replies
+ * gathered in one buffer and written once. Closing only marks it; the memory goes at the end of
+ * the tick.
  *
  *   OPEN -> FINISHING (the client ended its side, or broke the protocol) -> DEAD */
 #ifndef SERVER_RPC_CONN_H

@@ -8,8 +8,8 @@
 
 #define REQUEST_SCRATCH 512
 
-/* Shared by the files of this folder only. A request lives on its connection's pending list, or for the
- * time of its handler. */
+/* Shared by the files of this folder only. A request lives on its connection's pending list, or for
+ * the time of its handler. */
 struct rpc_request {
 	struct conn *conn;
 	const struct method *method;
@@ -29,9 +29,8 @@ struct rpc_request {
 	char scratch[REQUEST_SCRATCH];
 };
 
-/* Handles one message and adds to *cost what it took, in units of a simple request. What it means for
- * the connection's fate it does itself. Returns whether the message held a secret and must be
- * wiped. */
+/* Handles one message and adds to *cost what it took, in units of a simple request. A message that
+ * breaks the protocol ends the connection. Returns whether it held a secret and must be wiped. */
 bool dispatch(struct conn *c, const struct message *m, unsigned *cost);
 
 struct rpc_request *request_new(struct conn *c, const struct method *method, uint32_t msgid);

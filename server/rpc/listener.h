@@ -1,4 +1,4 @@
-/* listener.h - the control socket: one daemon per folder, its lock, its peers (THREATS.md section 5).
+/* listener.h - the control socket: one daemon per folder, its lock, its peers.
  *
  * The lock is held for life; only its holder removes a socket, and only a dead one. Connections are
  * checked (same uid) before a byte is read and handed to the rpc server. */
@@ -12,8 +12,8 @@
 
 struct listener;
 
-/* Takes the lock; clients find nothing yet. A socket handed over by the service manager (LISTEN_FDS)
- * replaces paths->socket and run_dir. MP_E_BUSY: another daemon serves here (err names its pid).
+/* Takes the lock; clients find nothing yet. A socket handed over by the service manager
+ * (LISTEN_FDS) replaces paths->socket and run_dir. MP_E_BUSY: another daemon serves here (err names its pid).
  * MP_E_NOT_PERMITTED: a folder or file that is not ours, not private or not a socket.
  * MP_E_STORAGE: the system refuses. */
 int listener_open(struct paths *paths, struct listener **out, struct error *err);

@@ -1,9 +1,10 @@
 /* notify.h - who hears of which change: state.event (PROTOCOL.md section 4.2).
  *
- * A subscription is part of its connection. prev_rev of an event is the revision of what this connection
- * heard last (event, or snapshot of state.get/subscribe), so a gap always shows. A connection whose
- * queue is full gets no events; when it has drained, one `resync` per topic says how many it
- * lost. The `route` topic tells each connection its own effective route, and only when that changed. */
+ * A subscription is part of its connection. prev_rev of an event is the revision of what this
+ * connection heard last (event, or snapshot of state.get/subscribe), so a gap always shows. A
+ * connection whose queue is full gets no events; when it has drained, one `resync` per topic says
+ * how many it lost. The `route` topic tells each connection its own effective route, and only when
+ * that changed. */
 #ifndef SERVER_RPC_NOTIFY_H
 #define SERVER_RPC_NOTIFY_H
 
@@ -29,7 +30,7 @@ struct subscription {
 struct notifier *notifier_new(struct rpc_server *s);
 void notifier_free(struct notifier *n);
 
-/* The topics of a [str] parameter as bits; absent: all. MP_E_INVALID_PARAMS names the unknown one. */
+/* The topics of a [str] parameter as bits; absent: all. An unknown one is MP_E_INVALID_PARAMS. */
 int topics_read(const struct value *list, unsigned *topics, struct error *err);
 
 void subscription_add(struct conn *c, unsigned topics);

@@ -33,6 +33,19 @@ view_error(struct provider_view *v, enum provider_status status, int code, const
 	snprintf(v->message, sizeof v->message, "%s", message);
 }
 
+/* A key is only sent to the origin it was stored for (THREATS.md section 3.4). */
+static bool
+key_fits(const struct provider *p, const struct credential *c)
+{
+	char *origin = NULL;
+	bool loopback, fits;
+
+	fits = p->base_url == NULL || (url_origin(p->base_url, &origin, &loopback) == 0 &&
+	    strcmp(origin, c->origin) == 0);
+	free(origin);
+	return fits;
+}
+
 /* What stands in the way of the key; true when something does. */
 static bool
 view_key(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
@@ -49,6 +62,11 @@ view_key(const struct rpc_parts *parts, const struct provider *p, struct provide
 	}
 	if (vault_is_locked(parts->vault)) {
 		view_error(v, STATUS_LOCKED, MP_E_LOCKED, vault_locked_why(parts->vault), 0);
+		return true;
+	}
+	if (!key_fits(p, c)) {
+		view_error(v, STATUS_ERROR, MP_E_ORIGIN,
+		    "the address is not the one the key was stored for", 0);
 		return true;
 	}
 	return false;
@@ -86,13 +104,13 @@ provider_view(const struct rpc_parts *parts, const struct provider *p, const cha
 		out->status = STATUS_DISABLED;
 		return;
 	}
+	if (view_key(parts, p, out))
+		return;
 	if (!out->supported) {
 		snprintf(why, sizeof why, "this version does not speak %s yet", p->dialect);
 		view_error(out, STATUS_ERROR, MP_E_INVALID_STATE, why, 0);
 		return;
 	}
-	if (view_key(parts, p, out))
-		return;
 	view_health(parts, p, out);
 	if (out->active && out->status == STATUS_AVAILABLE)
 		out->status = STATUS_ACTIVE;
@@ -123,6 +141,9 @@ models_known(const struct rpc_parts *parts, const struct provider *pr)
 {
 	size_t n = pr->alias_count;
 
+	for (size_t i = 0; i < catalogue_model_count(); i++)
+		if (strcmp(catalogue_model(i)->provider, pr->name) == 0)
+			n++;
 	for (size_t i = 0; i < models_count(parts->models); i++) {
 		const struct model_entry *e = models_at(parts->models, i);
 

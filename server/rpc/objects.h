@@ -1,4 +1,4 @@
-/* objects.h - the objects of PROTOCOL.md section 5 as msgpack maps: Provider, Model, Route, Layer, key. */
+/* objects.h - the objects of PROTOCOL.md section 5 as msgpack maps. */
 #ifndef SERVER_RPC_OBJECTS_H
 #define SERVER_RPC_OBJECTS_H
 

@@ -1,7 +1,8 @@
 /* replay.h - request_key: the same key with the same parameters gets the first result again.
  *
- * A client that lost the connection before the reply may send the request once more without doing the
- * work twice (PROTOCOL.md section 6). Entries live ten minutes, in memory, within a fixed budget. */
+ * A client that lost the connection before the reply may send the request once more without doing
+ * the work twice (PROTOCOL.md section 6). Entries live ten minutes, in memory, within a fixed
+ * budget. */
 #ifndef SERVER_RPC_REPLAY_H
 #define SERVER_RPC_REPLAY_H
 
@@ -22,9 +23,9 @@ struct replays;
 struct replays *replays_new(void);
 void replays_free(struct replays *r);
 
-/* A request with a key arrives. 0: new, *id names its entry. 1: it was done before, *result is the packed
- * result (borrowed until the next call). MP_E_CONFLICT: other parameters under that key. MP_E_BUSY: the
- * first one still runs. */
+/* A request with a key arrives. 0: new, *id names its entry. 1: it was done before, *result is the
+ * packed result (borrowed until the next call). MP_E_CONFLICT: other parameters under that key.
+ * MP_E_BUSY: the first one still runs. */
 int replays_begin(struct replays *r, int64_t now_ms, const struct method *m, struct slice key,
     const struct value *params, uint64_t *id, struct slice *result, struct error *err);
 /* It succeeded: keeps the result. */

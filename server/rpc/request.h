@@ -1,16 +1,16 @@
 /* request.h - one request, from the row that names it to the one answer it gets.
  *
- * A handler is rpc_<id>(), one per row of methods.def. It starts with parameters that were checked
- * against the row. Only these functions make an answer, so none is forgotten:
+ * A handler is rpc_<id>(), one per row of methods.def. It starts with parameters that were
+ * checked against the row. Only these functions make an answer, so none is forgotten:
  *
- *   rpc_ok          the result (opened by rpc_result, or empty) goes out; RPC_MUTATES rows get `rev`
+ *   rpc_ok          the result (opened by rpc_result, or empty); RPC_MUTATES rows get `rev`
  *   rpc_fail        an error with a sentence
  *   rpc_fail_err    an error made elsewhere
  *   rpc_pending     the answer comes later: rpc_finish or rpc_finish_error, exactly once
  *
- * Lifetimes: listener ─ owns ─> conn ─ owns ─> request. Parameters are borrowed from the receive
- * buffer and end with the handler, also for a pending request. After rpc_finish* or its cancel
- * hook a pending request is gone. */
+ * Lifetimes: listener ─ owns ─> conn ─ owns ─> request. Parameters are borrowed from the
+ * receive buffer and end with the handler, also for a pending request. After rpc_finish* or its
+ * cancel hook a pending request is gone. */
 #ifndef SERVER_RPC_REQUEST_H
 #define SERVER_RPC_REQUEST_H
 
@@ -132,8 +132,8 @@ void conn_disown(struct conn_owned *o); /* harmless when not linked */
 size_t conn_owned_count(const struct conn *c);
 
 /* A notification to this connection, in the form its hello chose. Between begin and end the caller
- * writes the members of the event's map (already open). Sent at the end of the tick, after the reply
- * to a request that is being handled. Never fails for the caller: a connection that cannot take it
+ * writes the members of the event's map (already open). Sent at the end of the tick, after the
+ * reply to a request that is being handled. Never fails for the caller: a connection that cannot take it
  * closes by itself, later. */
 struct pack *rpc_event_begin(struct conn *c, const char *name);
 void rpc_event_end(struct conn *c);

@@ -41,8 +41,8 @@ struct rpc_server *rpc_server_new(struct rpc_parts *parts, const struct rpc_pati
 /* Closes every connection and frees all. NULL is harmless. */
 void rpc_server_free(struct rpc_server *s);
 
-/* Takes fd: a non-blocking connection whose peer was checked. Over LIMIT_CONNECTIONS it gets one error
- * and is closed. */
+/* Takes fd: a non-blocking connection whose peer was checked. Over LIMIT_CONNECTIONS it gets one
+ * error and is closed. */
 void rpc_server_accept(struct rpc_server *s, int fd, pid_t pid);
 /* One error frame, as far as it goes without waiting, and close. */
 void rpc_server_turn_away(struct rpc_server *s, int fd, const char *why);

@@ -17,7 +17,7 @@
 
 #define BACKLOG 511
 #define FIRST_PASSED_FD 3
-#define LOCK_WAIT_MS 1500 /* a client that is starting us, or a daemon on its way out, holds it shortly */
+#define LOCK_WAIT_MS 1500 /* a daemon on its way out still holds it for a moment */
 #define LOCK_STEP_MS 20
 
 static int
@@ -192,8 +192,8 @@ lock_open(int dir_fd, const char *dir, struct error *err)
 	return fd;
 }
 
-/* Takes the lock. While nobody serves, its holder is a client that starts a daemon or one that is
- * leaving: worth a moment's wait. */
+/* Takes the lock. While nobody serves, its holder is a daemon that starts or leaves: worth a moment's
+ * wait. */
 static int
 lock_take(struct sockfile *f, struct error *err)
 {

@@ -1,6 +1,6 @@
 /* sockfile.h - the files of the control socket: folder, lock, pid, and the bound socket itself.
  *
- * Whoever holds the lock is the daemon of this folder. All steps of THREATS.md section 5 are here. */
+ * Whoever holds the lock is the daemon of this folder (THREATS.md section 5). */
 #ifndef SERVER_RPC_SOCKFILE_H
 #define SERVER_RPC_SOCKFILE_H
 

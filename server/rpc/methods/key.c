@@ -28,7 +28,8 @@ store_key(struct rpc_request *req, const struct provider *pr, const char *label,
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if ((r = credentials_set(parts->credentials, pr, label, key, rpc_str(req, "origin"), err)) != 0) {
+	r = credentials_set(parts->credentials, pr, label, key, rpc_str(req, "origin"), err);
+	if (r != 0) {
 		changes_rollback(parts->changes);
 		return r;
 	}
@@ -37,7 +38,7 @@ store_key(struct rpc_request *req, const struct provider *pr, const char *label,
 	return r;
 }
 
-/* THREATS.md section 3.4: what cannot travel in a header is refused here, before anything is stored. */
+/* THREATS.md section 3.4: what cannot travel in a header is refused before anything is stored. */
 static int
 read_key(const struct rpc_request *req, struct secret **out, struct error *err)
 {

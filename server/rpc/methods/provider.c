@@ -8,6 +8,8 @@
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
 
+#define CATALOGUE_ID "catalogue:" /* ids of providers that are shipped begin so */
+
 struct rpc_answer
 rpc_provider_list(struct rpc_request *req)
 {
@@ -164,16 +166,31 @@ origin_differs(const struct provider *before, const struct provider *after)
 	return differ;
 }
 
+static void
+found_key(void *arg, const struct credential *c)
+{
+	(void)c;
+	*(bool *)arg = true;
+}
+
+static bool
+has_keys(const struct rpc_parts *parts, const struct provider *pr)
+{
+	bool found = false;
+
+	credentials_each(parts->credentials, pr->name, found_key, &found);
+	return found;
+}
+
 /* Stores the change; *moved: keys are kept but will not be sent to the new address. */
 static int
 store_changed(struct rpc_request *req, const char *name, const struct provider *before,
     const struct provider *changed, const char *fields, bool *moved, struct error *err)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
-	bool has_key = credentials_find(parts->credentials, before->name, NULL) != NULL;
 	int r;
 
-	*moved = has_key && origin_differs(before, changed);
+	*moved = has_keys(parts, before) && origin_differs(before, changed);
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
 	if ((r = providers_update(parts->providers, name, changed, fields, err)) == 0 && *moved)
@@ -249,7 +266,7 @@ find_users(const struct rpc_parts *parts, const struct provider *pr, struct buf 
 			n++;
 	if (n > 0)
 		add_user(text, n == 1 ? "a model" : "models");
-	if (credentials_find(parts->credentials, pr->name, NULL) != NULL)
+	if (has_keys(parts, pr))
 		add_user(text, "a stored key");
 }
 
@@ -270,7 +287,8 @@ remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool
     struct error *err)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
-	char *name = xstrdup(pr->name);
+	struct provider *before = provider_copy(pr);
+	const struct provider *after;
 	int r;
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
@@ -278,14 +296,17 @@ remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool
 	if (own)
 		r = remove_users(parts, pr, err);
 	if (r == 0)
-		r = providers_remove(parts->providers, name, reverted, err);
+		r = providers_remove(parts->providers, before->name, reverted, err);
+	after = providers_find_id(parts->providers, before->id);
+	if (r == 0 && after != NULL && origin_differs(before, after))
+		r = credentials_origin_moved(parts->credentials, after, err);
 	if (r != 0)
 		changes_rollback(parts->changes);
 	else if ((r = changes_commit(parts->changes, "provider.remove", rpc_client(req), NULL,
 	    err)) == 0)
 		credentials_scrub(parts->credentials);
 out:
-	free(name);
+	provider_free(before);
 	return r;
 }
 
@@ -303,7 +324,7 @@ rpc_provider_remove(struct rpc_request *req)
 
 	if (pr == NULL)
 		return unknown_provider(req, name);
-	own = pr->origin == ORIGIN_USER;
+	own = strncmp(pr->id, CATALOGUE_ID, sizeof CATALOGUE_ID - 1) != 0;
 	if (own)
 		find_users(parts, pr, &users);
 	if (users.len > 0 && !rpc_bool(req, "cascade", false)) {
