@@ -1,0 +1,225 @@
+/* A disk that fails at its n-th write, sync or truncate, or that is full: SQLite's own file layer with a
+ * counter before it. */
+#include <sqlite3.h>
+
+#include "tests/unit/store/steps.h"
+
+/* The file layer has a table of methods per kind of file: each gets its counted twin. */
+static struct twin {
+	sqlite3_io_methods methods; /* first: a file's pMethods points here */
+	const sqlite3_io_methods *real;
+} twins[4];
+static sqlite3_vfs layer;
+static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
+
+static int calls, fail_at, fail_with;
+static bool fail_on; /* a full disk stays full */
+
+static int
+fails(int own_code)
+{
+	if (fail_at == 0 || (++calls != fail_at && !(fail_on && calls > fail_at)))
+		return SQLITE_OK;
+	return fail_with != 0 ? fail_with : own_code;
+}
+
+static const sqlite3_io_methods *
+real(sqlite3_file *f)
+{
+	return ((const struct twin *)(const void *)f->pMethods)->real;
+}
+
+static int
+counted_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
+{
+	int rc = fails(SQLITE_IOERR_WRITE);
+
+	return rc != SQLITE_OK ? rc : real(f)->xWrite(f, data, n, at);
+}
+
+static int
+counted_sync(sqlite3_file *f, int flags)
+{
+	int rc = fail_on ? SQLITE_OK : fails(SQLITE_IOERR_FSYNC);
+
+	return rc != SQLITE_OK ? rc : real(f)->xSync(f, flags);
+}
+
+static int
+counted_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+	int rc = fail_on ? SQLITE_OK : fails(SQLITE_IOERR_TRUNCATE);
+
+	return rc != SQLITE_OK ? rc : real(f)->xTruncate(f, size);
+}
+
+static int
+counted_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+{
+	int rc = real_open(vfs, name, f, flags, out);
+
+	if (rc != SQLITE_OK || f->pMethods == NULL)
+		return rc;
+	for (size_t i = 0; i < sizeof twins / sizeof *twins; i++) {
+		struct twin *t = &twins[i];
+
+		if (t->real != NULL && t->real != f->pMethods)
+			continue;
+		t->real = f->pMethods;
+		t->methods = *t->real;
+		t->methods.xWrite = counted_write;
+		t->methods.xSync = counted_sync;
+		t->methods.xTruncate = counted_truncate;
+		f->pMethods = &t->methods;
+		return rc;
+	}
+	abort(); /* more kinds than there is room for */
+}
+
+static void
+arm(int at, int with, bool on)
+{
+	calls = 0;
+	fail_at = at;
+	fail_with = with;
+	fail_on = on;
+}
+
+static struct store *
+open_fresh(void)
+{
+	struct error err;
+	struct store *s;
+
+	arm(0, 0, false);
+	unlink(in_scratch("state.db"));
+	unlink(in_scratch("state.db-wal"));
+	assert_int_equal(store_open(scratch, &s, &err), 0);
+	return s;
+}
+
+/* Ten changes and a checkpoint with the n-th call failing. True when that call was reached. */
+static bool
+run_with_failure(int n)
+{
+	struct store *s = open_fresh();
+	int64_t acked = 0, held;
+	struct error err;
+	bool reached;
+	int r = 0;
+
+	arm(n, 0, false);
+	while (acked < 10 && (r = step_run(s, acked + 1)) == 0)
+		if (++acked == 5)
+			store_checkpoint(s); /* may fail too */
+	if ((reached = calls >= n)) {
+		assert_true(r == 0 || r == MP_E_STORAGE);
+		if (r != 0)
+			assert_true(store_read_only(s));
+		assert_int_equal(step_run(s, acked + 1), store_read_only(s) ? MP_E_STORAGE : 0);
+		acked += !store_read_only(s);
+		assert_int_equal(steps_count(s), acked); /* reads go on */
+	}
+	store_close(s);
+	arm(0, 0, false);
+	assert_int_equal(store_open(scratch, &s, &err), 0);
+	held = steps_count(s);
+	assert_in_range(held, acked, acked + 1); /* unacknowledged but whole is allowed */
+	assert_int_equal(step_run(s, held + 1), 0);
+	store_close(s);
+	return reached;
+}
+
+static void
+F15_test_store__error_at_every_write_sync_and_truncate(void **state)
+{
+	int n = 1;
+
+	(void)state;
+	while (n < 400 && run_with_failure(n))
+		n++;
+	print_message("%d calls failed in turn\n", n - 1);
+	assert_in_range(n, 20, 399);
+}
+
+static void
+F13_test_store__full_disk_recovers_without_a_restart(void **state)
+{
+	(void)state;
+	for (int n = 1; n < 60; n++) {
+		struct store *s = open_fresh();
+		int64_t acked = 0;
+		struct error err;
+		int r = 0;
+
+		arm(n, SQLITE_FULL, true);
+		while (acked < 5 && (r = step_run(s, acked + 1)) == 0)
+			acked++;
+		if (r != 0) {
+			assert_int_equal(r, MP_E_STORAGE);
+			assert_false(store_read_only(s));
+			assert_int_equal(step_run(s, acked + 1), MP_E_STORAGE); /* still full */
+			assert_int_equal(steps_count(s), acked);
+		}
+		arm(0, 0, false); /* somebody made room */
+		assert_int_equal(step_run(s, acked + 1), 0);
+		assert_int_equal(steps_count(s), acked + 1);
+		store_close(s);
+		assert_int_equal(store_open(scratch, &s, &err), 0);
+		assert_int_equal(steps_count(s), acked + 1);
+		store_close(s);
+	}
+}
+
+static void
+test_store__failing_disk_while_it_is_made(void **state)
+{
+	struct error err;
+	struct store *s;
+	int n = 1;
+
+	(void)state;
+	for (; n < 200; n++) {
+		int r;
+
+		unlink(in_scratch("state.db"));
+		unlink(in_scratch("state.db-wal"));
+		arm(n, 0, false);
+		s = NULL;
+		r = store_open(scratch, &s, &err);
+		if (r != 0) {
+			assert_int_equal(r, MP_E_STORAGE);
+			assert_true(err.message[0] != '\0' && err.hint[0] != '\0');
+			assert_int_equal(access(in_scratch("state.db"), F_OK), -1); /* none, not half */
+		}
+		store_close(s);
+		if (calls < n)
+			break;
+	}
+	assert_in_range(n, 10, 199);
+	arm(0, 0, false);
+	s = open_fresh();
+	assert_int_equal(step_run(s, 1), 0);
+	store_close(s);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(F15_test_store__error_at_every_write_sync_and_truncate),
+		T(F13_test_store__full_disk_recovers_without_a_restart),
+		T(test_store__failing_disk_while_it_is_made),
+	};
+
+	layer = *sqlite3_vfs_find(NULL);
+	real_open = layer.xOpen;
+	layer.xOpen = counted_open;
+	layer.zName = "counted";
+	layer.pNext = NULL;
+	if (sqlite3_vfs_register(&layer, 1) != SQLITE_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,179 @@
+#include <signal.h>
+#include <time.h>
+
+#include <sqlite3.h>
+
+#include "server/store/open.h"
+#include "tests/unit/store/steps.h"
+
+static struct migration list[3];
+static struct schema newer = { list, 2 };
+static struct error err;
+
+static int
+setup(void **state)
+{
+	struct store *s;
+
+	list[0] = schema_current.list[0];
+	list[1] = (struct migration){ "a second table",
+		"CREATE TABLE later (a INTEGER NOT NULL) STRICT; INSERT INTO later VALUES (7)" };
+	list[2] = (struct migration){ "a broken one", "CREATE TABLE more (a); INSERT INTO none VALUES (1)" };
+	newer.count = 2;
+	if (scratch_setup(state) != 0 || store_open(scratch, &s, &err) != 0)
+		return -1;
+	for (int64_t i = 1; i <= 5; i++)
+		if (step_run(s, i) != 0)
+			return -1;
+	store_close(s);
+	return 0;
+}
+
+/* One integer out of a database, -1 when that fails. */
+static int64_t
+ask(const char *path, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	int64_t v = -1;
+
+	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		v = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return v;
+}
+
+static void
+test_migrations__this_program_s_schema_is_what_a_new_database_has(void **state)
+{
+	(void)state;
+	assert_int_equal(store_schema_version(), schema_current.count);
+	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), store_schema_version());
+}
+
+static void
+F22_test_migrations__older_schema_is_copied_and_brought_up(void **state)
+{
+	const char *copy = "state.db.v1.bak";
+	struct store *s;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+	assert_int_equal(steps_count(s), 5);
+	assert_int_equal(step_run(s, 6), 0);
+	store_close(s);
+	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(in_scratch("state.db"), "SELECT a FROM later"), 7);
+	assert_int_equal(stat(in_scratch(copy), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(ask(in_scratch(copy), "PRAGMA user_version"), 1);
+	assert_int_equal(ask(in_scratch(copy), "SELECT count(*) FROM later"), -1);
+	assert_int_equal(ask(in_scratch(copy), "SELECT value FROM meta WHERE key = 'step'"), 5);
+	assert_int_equal(files_in_scratch(), 2);
+}
+
+static void
+test_migrations__copy_can_be_put_back(void **state)
+{
+	struct store *s;
+
+	(void)state;
+	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+	store_close(s);
+	assert_int_equal(store_open(scratch, &s, &err), MP_E_VERSION_MISMATCH);
+	assert_non_null(strstr(err.hint, "state.db.v1.bak"));
+	assert_int_equal(rename(in_scratch("state.db.v1.bak"), in_scratch("state.db")), 0);
+	assert_int_equal(store_open(scratch, &s, &err), 0);
+	assert_int_equal(steps_count(s), 5);
+	store_close(s);
+}
+
+static void
+test_migrations__failing_one_changes_nothing(void **state)
+{
+	struct store *s = NULL;
+
+	(void)state;
+	newer.count = 3;
+	assert_int_not_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+	assert_null(s);
+	assert_true(err.message[0] != '\0');
+	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(in_scratch("state.db"), "SELECT count(*) FROM more"), -1);
+	list[2].sql = "CREATE TABLE more (a)";
+	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+	assert_int_equal(steps_count(s), 5);
+	store_close(s);
+	assert_int_equal(ask(in_scratch("state.db.v1.bak"), "PRAGMA user_version"), 1);
+	assert_int_equal(ask(in_scratch("state.db.v2.bak"), "PRAGMA user_version"), 2);
+}
+
+static void
+test_migrations__copy_half_made_by_a_killed_start_is_made_again(void **state)
+{
+	struct store *s;
+
+	(void)state;
+	write_whole(in_scratch("state.db.v1.bak.new"), "half", 4, 0600);
+	write_whole(in_scratch("state.db.v1.bak"), "older", 5, 0600);
+	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+	store_close(s);
+	assert_int_equal(ask(in_scratch("state.db.v1.bak"), "PRAGMA user_version"), 1);
+	assert_int_equal(files_in_scratch(), 2);
+}
+
+static int
+upgrade(void *arg)
+{
+	struct store *s;
+
+	(void)arg;
+	return store_open_schema(scratch, &newer, &s, &err) != 0;
+}
+
+static void
+F03_test_migrations__killed_in_the_middle_completes_at_the_next_start(void **state)
+{
+	size_t n;
+	char *old = read_whole(in_scratch("state.db"), &n);
+
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		struct timespec pause = { 0, i * 150000 };
+		struct store *s;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(upgrade(NULL));
+		nanosleep(&pause, NULL);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
+		assert_int_equal(steps_count(s), 5);
+		store_close(s);
+		assert_int_equal(ask(in_scratch("state.db"), "SELECT count(*) FROM later"), 1);
+		write_whole(in_scratch("state.db"), old, n, 0600);
+	}
+	free(old);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, scratch_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_migrations__this_program_s_schema_is_what_a_new_database_has),
+		T(F22_test_migrations__older_schema_is_copied_and_brought_up),
+		T(test_migrations__copy_can_be_put_back),
+		T(test_migrations__failing_one_changes_nothing),
+		T(test_migrations__copy_half_made_by_a_killed_start_is_made_again),
+		T(F03_test_migrations__killed_in_the_middle_completes_at_the_next_start),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
