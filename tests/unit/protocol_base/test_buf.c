@@ -189,6 +189,46 @@ test_buf__secret_is_wiped_where_it_was(void **state)
 	assert_true(b.wipe);
 }
 
+#ifndef _FORTIFY_SOURCE
+/* In place of the C library's: what was wiped last before its memory was given back. */
+static const void *wiped;
+static size_t wiped_bytes;
+
+void
+explicit_bzero(void *p, size_t n)
+{
+	volatile char *bytes = p;
+
+	wiped = p;
+	wiped_bytes = n;
+	while (n > 0)
+		bytes[--n] = 0;
+}
+
+static void
+test_buf__secret_leaves_nothing_where_it_grew_from(void **state)
+{
+	const void *old;
+	size_t old_cap;
+	struct buf b;
+
+	(void)state;
+	buf_init_secret(&b, 1 << 20);
+	buf_adds(&b, "password");
+	old = b.data;
+	old_cap = b.cap;
+	assert_int_equal(buf_reserve(&b, 4096), 0);
+	assert_ptr_equal(wiped, old);
+	assert_int_equal(wiped_bytes, old_cap);
+	assert_string_equal(buf_str(&b), "password");
+	old = b.data;
+	old_cap = b.cap;
+	buf_clear(&b);
+	assert_ptr_equal(wiped, old);
+	assert_int_equal(wiped_bytes, old_cap);
+}
+#endif
+
 static void
 test_buf__secret_keeps_content_when_it_grows(void **state)
 {
@@ -220,6 +260,9 @@ main(void)
 		cmocka_unit_test(test_buf__reset_keeps_little_and_gives_back_much),
 		cmocka_unit_test(test_buf__steal_gives_the_bytes_away),
 		cmocka_unit_test(test_buf__secret_is_wiped_where_it_was),
+#ifndef _FORTIFY_SOURCE
+		cmocka_unit_test(test_buf__secret_leaves_nothing_where_it_grew_from),
+#endif
 		cmocka_unit_test(test_buf__secret_keeps_content_when_it_grows),
 	};
 
