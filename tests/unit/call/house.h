@@ -37,7 +37,7 @@ enum behaviour {
 	SAY_TOOL,       /* a stream with one tool call */
 	SAY_REASON,     /* reasoning, then text */
 	SAY_EMPTY,      /* a whole stream without content */
-	SAY_MUCH,       /* 400 pieces of 1 KiB */
+	SAY_MUCH,       /* `pieces` pieces of 1 KiB */
 	REFUSE_KEY,     /* 401 */
 	REFUSE_RATE,    /* 429, retry-after 7 */
 	REFUSE_HTML,    /* 500 with a page */
@@ -62,6 +62,7 @@ struct vendor {
 	atomic_int behaviour;
 	atomic_int no_list;  /* GET /models is 404 */
 	atomic_int hang_list;
+	atomic_int pieces;
 	atomic_int requests; /* whole requests seen */
 	atomic_int gone;     /* connections the client ended while we hung */
 	pthread_mutex_t lock;
@@ -161,7 +162,7 @@ vendor_behave(struct vendor *v, int fd)
 	case SAY_MUCH:
 		if (!vendor_send(fd, SSE_HEAD))
 			break;
-		for (int i = 0; i < 400; i++) {
+		for (int i = 0; i < v->pieces; i++) {
 			char piece[1025], event[1200];
 
 			memset(piece, 'a' + i % 26, 1024);
@@ -307,6 +308,7 @@ vendor_start(struct vendor *v)
 	socklen_t n = sizeof(a);
 
 	memset(v, 0, sizeof(*v));
+	v->pieces = 400;
 	pthread_mutex_init(&v->lock, NULL);
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	v->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
