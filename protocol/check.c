@@ -130,7 +130,7 @@ check_float(struct check *c, const struct head *h)
 	return isfinite(real) ? 0 : refuse_value(c, "numbers must be finite");
 }
 
-/* The outermost array: [0, msgid, method, params], [1, msgid, error, result], [2, method, params]. */
+/* The outermost array: a request, a reply or a notification. */
 static int
 check_envelope(struct check *c, const struct head *h)
 {
@@ -140,7 +140,8 @@ check_envelope(struct check *c, const struct head *h)
 		if (h->type != HEAD_ARRAY)
 			return refuse(c, MP_E_PROTOCOL, "a message must be an array (msgpack-RPC)");
 		if (h->n != 3 && h->n != 4)
-			return refuse(c, MP_E_PROTOCOL, "a message must be an array of 3 or 4 items");
+			return refuse(
+			    c, MP_E_PROTOCOL, "a message must be an array of 3 or 4 items");
 		return 0;
 	}
 	if (c->items == 0) {
@@ -161,7 +162,8 @@ check_envelope(struct check *c, const struct head *h)
 	}
 	if (method && c->kind != MESSAGE_REPLY) {
 		if (h->type != HEAD_STR || h->n == 0 || h->n > LIMIT_METHOD_BYTES)
-			return refuse(c, MP_E_PROTOCOL, "the method must be a str of 1 to 64 bytes");
+			return refuse(
+			    c, MP_E_PROTOCOL, "the method must be a str of 1 to 64 bytes");
 	}
 	return 0;
 }

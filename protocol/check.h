@@ -1,8 +1,8 @@
 /* check.h - the bounded checker: walks the bytes of one frame before anything is made of them.
  *
  * It allocates nothing and can be stopped at any byte: the caller shows it the frame from its first
- * byte again, longer than before (it may have moved), and it goes on where it was. Each byte is looked
- * at once, but for the at most nine bytes of a header that was cut. */
+ * byte again, longer than before (it may have moved), and it goes on where it was. Each byte is
+ * looked at once, but for the at most nine bytes of a header that was cut. */
 #ifndef PROTOCOL_CHECK_H
 #define PROTOCOL_CHECK_H
 
@@ -19,7 +19,7 @@ struct check {
 	uint32_t elements;    /* array items and map pairs announced so far, all levels */
 	unsigned depth;
 	struct {
-		uint32_t left; /* objects to come in this container: keys and values count one each */
+		uint32_t left; /* objects to come: keys and values count one each */
 		bool map;
 	} open[LIMIT_DEPTH];
 	unsigned items;       /* of the outermost array that have come */

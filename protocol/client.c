@@ -1,5 +1,6 @@
 /* client.c - the blocking connection. The descriptor itself may block or not: every call here says
- * MSG_DONTWAIT and waits in poll, so that a signal pipe and what the daemon sends are seen meanwhile. */
+ * MSG_DONTWAIT and waits in poll, so that a signal pipe and what the daemon sends are seen
+ * meanwhile. */
 #include "protocol/client.h"
 
 #include <errno.h>
@@ -141,7 +142,8 @@ wait_for(struct client *c, short events, int timeout_ms, short *seen, struct err
 
 	*seen = 0;
 	if (n < 0 && errno != EINTR)
-		return error_set(err, MP_E_INTERNAL, "cannot wait for the daemon: %s", strerror(errno));
+		return error_set(
+		    err, MP_E_INTERNAL, "cannot wait for the daemon: %s", strerror(errno));
 	if (n < 0)
 		return 1; /* a signal: the caller looks again */
 	if (fds[1].revents != 0)
@@ -257,7 +259,8 @@ next_until(struct client *c, struct message *out, int64_t until_ms, struct error
 		if (seen == 0 && until_ms >= 0 && now_ms() >= until_ms)
 			return 0;
 		if (seen != 0 && receive(c) == MP_E_INTERNAL)
-			return error_set(err, MP_E_INTERNAL, "out of memory while reading an answer");
+			return error_set(
+			    err, MP_E_INTERNAL, "out of memory while reading an answer");
 	}
 }
 
@@ -288,8 +291,8 @@ client_wait(struct client *c, uint32_t msgid, int timeout_ms, const struct value
 		if ((r = next_until(c, &m, until_ms, err)) < 0)
 			return r;
 		if (r == 0)
-			return error_set(err, MP_E_TIMEOUT, "the daemon did not answer within %d ms",
-			    timeout_ms);
+			return error_set(err, MP_E_TIMEOUT,
+			    "the daemon did not answer within %d ms", timeout_ms);
 		if (m.kind == MESSAGE_REPLY && m.msgid == msgid)
 			break;
 		if (c->on_event != NULL)
@@ -315,8 +318,8 @@ add_params(struct pack *p, const char *params_json, struct error *err)
 
 	r = json_read(&j, params_json, strlen(params_json), JSON_STRICT);
 	if (r != 0)
-		r = error_set(err, MP_E_INVALID_PARAMS, "the parameters are no JSON: %s at byte %zu",
-		    j.problem, j.problem_offset);
+		r = error_set(err, MP_E_INVALID_PARAMS,
+		    "the parameters are no JSON: %s at byte %zu", j.problem, j.problem_offset);
 	else if (!json_is(&j, 0, JSON_OBJECT))
 		r = error_set(err, MP_E_INVALID_PARAMS, "the parameters must be a JSON object");
 	else {

@@ -1,7 +1,7 @@
 /* keys.c - duplicate keys.
  *
- * Small maps are compared pair by pair. Large ones are sorted: unlike a hash, no choice of keys by a
- * peer makes that slow. */
+ * Small maps are compared pair by pair. Large ones are sorted: unlike a hash, no choice of keys by
+ * a peer makes that slow. */
 #include "protocol/keys.h"
 
 #include <stdlib.h>

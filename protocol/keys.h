@@ -13,8 +13,9 @@ struct keys {
 };
 
 void keys_clear(struct keys *k);
-/* root: a whole message. 0; MP_E_INVALID_PARAMS (inside the parameters of a request or notification) or
- * MP_E_PROTOCOL naming the key; MP_E_INTERNAL when memory is out. Takes n log n for n keys. */
+/* root: a whole message. 0; MP_E_INVALID_PARAMS (inside the parameters of a request or
+ * notification) or MP_E_PROTOCOL naming the key; MP_E_INTERNAL when memory is out. Takes n log n
+ * for n keys. */
 int keys_unique(struct keys *k, const struct value *root, struct error *err);
 
 #endif

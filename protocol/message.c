@@ -1,9 +1,9 @@
 /* message.c - the receive buffer, and whole messages out of it.
  *
- * Bytes lie in one block: [start, len) has not been given out. Consumed frames are only counted, the
- * rest moves to the front when room is needed, so many small messages per read cost no memmove.
- * Any block or part of one that is left behind is zeroed, because until a frame is whole nobody knows
- * whether it holds a secret. */
+ * Bytes lie in one block: [start, len) has not been given out. Consumed frames are only counted,
+ * the rest moves to the front when room is needed, so many small messages per read cost no memmove.
+ * Any block or part of one that is left behind is zeroed, because until a frame is whole nobody
+ * knows whether it holds a secret. */
 #include "protocol/message.h"
 
 #include <msgpack.h>
@@ -164,7 +164,8 @@ static int
 unpack(struct message_reader *r, size_t n, struct error *err)
 {
 	msgpack_zone_clear(&r->zone);
-	if (msgpack_unpack(r->data + r->start, n, NULL, &r->zone, &r->root) != MSGPACK_UNPACK_SUCCESS)
+	if (msgpack_unpack(r->data + r->start, n, NULL, &r->zone, &r->root) !=
+	    MSGPACK_UNPACK_SUCCESS)
 		return error_set(err, MP_E_INTERNAL, "out of memory while reading a message");
 	return keys_unique(&r->keys, (const struct value *)(const void *)&r->root, err);
 }
@@ -209,7 +210,8 @@ message_reader_next(struct message_reader *r, struct message *out, bool *msgid_k
 		return 0;
 	if (music > 0) {
 		r->music = true;
-		error_set(err, MP_E_PROTOCOL, "this is Music Player Daemon, not the model provider daemon");
+		error_set(err, MP_E_PROTOCOL,
+		    "this is Music Player Daemon, not the model provider daemon");
 		error_hint(err, "check MODELPD_SOCKET and --socket");
 		return stream_broken(r, MP_E_PROTOCOL);
 	}

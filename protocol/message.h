@@ -1,8 +1,8 @@
 /* message.h - bytes in, whole checked msgpack-RPC messages out (PROTOCOL.md section 1); and the
  * envelopes of what goes out.
  *
- * The checker walks bytes as they come, allocates nothing and may be cut anywhere; only a whole frame
- * that it accepted is handed to msgpack-c (THREATS.md section 6). */
+ * The checker walks bytes as they come, allocates nothing and may be cut anywhere; only a whole
+ * frame that it accepted is handed to msgpack-c (THREATS.md section 6). */
 #ifndef PROTOCOL_MESSAGE_H
 #define PROTOCOL_MESSAGE_H
 
@@ -39,17 +39,18 @@ struct message_reader *message_reader_new(size_t max_bytes);
 void message_reader_free(struct message_reader *r);
 void message_reader_set_max(struct message_reader *r, size_t max_bytes);
 
-/* Where to read() into: at least want bytes of room; *room says how many. Then message_reader_fed says
- * how many arrived. NULL when memory is out, while a message is lent out (the bytes would move), and
- * when more than the largest frame waits: then whole messages lie there that nobody takes. */
+/* Where to read() into: at least want bytes of room; *room says how many. Then message_reader_fed
+ * says how many arrived. NULL when memory is out, while a message is lent out (the bytes would
+ * move), and when more than the largest frame waits: then whole messages lie there that nobody
+ * takes. */
 char *message_reader_room(struct message_reader *r, size_t want, size_t *room);
 void message_reader_fed(struct message_reader *r, size_t n);
 
-/* 1 and *out: a whole message. 0: more bytes are needed. Negative: the stream is unusable, close it;
- * MP_E_TOO_LARGE, MP_E_TOO_MANY, MP_E_PROTOCOL or MP_E_INTERNAL with the story in err, or
- * MP_E_INVALID_PARAMS naming the parameter whose value the protocol does not know (NaN, ext, a duplicate
- * key, ...); *msgid_known/out->msgid tell whether one error reply can still be sent.
- * Call message_release after each message before the next call. */
+/* 1 and *out: a whole message. 0: more bytes are needed. Negative: the stream is unusable, close
+ * it; MP_E_TOO_LARGE, MP_E_TOO_MANY, MP_E_PROTOCOL or MP_E_INTERNAL with the story in err, or
+ * MP_E_INVALID_PARAMS naming the parameter whose value the protocol does not know (NaN, ext, a
+ * duplicate key, ...); *msgid_known/out->msgid tell whether one error reply can still be sent. Call
+ * message_release after each message before the next call. */
 int message_reader_next(struct message_reader *r, struct message *out, bool *msgid_known,
     struct error *err);
 /* Ends the borrow. wipe: the frame held a secret, zero its bytes and objects now. */
@@ -59,8 +60,8 @@ size_t message_reader_pending(const struct message_reader *r);
 /* True when the first bytes are "OK MPD ": Music Player Daemon's greeting (client side). */
 bool message_reader_is_music(const struct message_reader *r);
 
-/* The bounded checker alone, for tests and fuzzing: walks data; *used = bytes of the first whole frame.
- * 1 whole, 0 unfinished, negative as above. */
+/* The bounded checker alone, for tests and fuzzing: walks data; *used = bytes of the first whole
+ * frame. 1 whole, 0 unfinished, negative as above. */
 int message_check(const void *data, size_t n, size_t max_bytes, size_t *used);
 
 /* ---- envelopes; p writes the params map, result or event after the begin call ---- */

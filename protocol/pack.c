@@ -42,7 +42,7 @@ static void
 container_begin(struct pack *p, bool map)
 {
 	count_item(p);
-	/* deeper than the protocol allows: possible only with foreign JSON; the result is refused */
+	/* deeper than the protocol allows: possible only with foreign JSON */
 	if (p->depth++ >= PACK_MAX_DEPTH) {
 		p->out->failed = true;
 		return;

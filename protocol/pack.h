@@ -42,7 +42,8 @@ void pack_raw(struct pack *p, const void *data, size_t n);
 /* A JSON value as msgpack; numbers that fit in 64 bits stay whole. */
 void pack_json(struct pack *p, const struct json *j, uint32_t at);
 
-/* key + value in one call. A NULL or absent value writes nothing (PROTOCOL.md: absent means unknown). */
+/* key + value in one call. A NULL or absent value writes nothing (PROTOCOL.md: absent means
+ * unknown). */
 void pack_kv_str(struct pack *p, const char *key, const char *s);
 void pack_kv_slice(struct pack *p, const char *key, struct slice s);
 void pack_kv_int(struct pack *p, const char *key, int64_t v);

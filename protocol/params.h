@@ -1,4 +1,5 @@
-/* params.h - checks parameters against a row of methods.def, so that handlers start with valid input. */
+/* params.h - checks parameters against a row of methods.def, so that handlers start with valid
+ * input. */
 #ifndef PROTOCOL_PARAMS_H
 #define PROTOCOL_PARAMS_H
 

@@ -309,9 +309,11 @@ check_value(const struct place *at, enum param_type type, const struct value *v)
 		    : refuse_type(at, "float", v);
 	case PARAM_MAP:
 		/* Lua cannot tell an empty map from an empty list */
-		return value_type(v) == VALUE_MAP || (value_type(v) == VALUE_ARRAY && value_size(v) == 0)
-		    ? 0
-		    : refuse_type(at, "map", v);
+		if (value_type(v) == VALUE_MAP)
+			return 0;
+		if (value_type(v) == VALUE_ARRAY && value_size(v) == 0)
+			return 0;
+		return refuse_type(at, "map", v);
 	case PARAM_LIST:
 		return check_list(at, v);
 	case PARAM_ANY:
@@ -405,7 +407,8 @@ row_check(const struct row *row, const struct value *map, struct error *err)
 	for (p = row->params; p < row->params + row->count; p++) {
 		for (i = 0; i < value_size(map); i++) {
 			name = value_pair(map, i, NULL);
-			if (name.len == p->name.len && memcmp(name.data, p->name.data, name.len) == 0)
+			if (name.len == p->name.len &&
+			    memcmp(name.data, p->name.data, name.len) == 0)
 				break;
 		}
 		if (p->optional || i < value_size(map))

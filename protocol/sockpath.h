@@ -18,20 +18,21 @@ struct paths {
 };
 
 /* From the environment (MODELPD_SOCKET, MODELPD_DATA_DIR, MODELPD_CONFIG_DIR, XDG_*, HOME);
- * socket_override (--socket) wins when not NULL. MP_E_INVALID_PARAMS when HOME is needed and missing,
- * a path is relative, or the socket path is longer than LIMIT_SOCKET_PATH bytes. */
+ * socket_override (--socket) wins when not NULL. MP_E_INVALID_PARAMS when HOME is needed and
+ * missing, a path is relative, or the socket path is longer than LIMIT_SOCKET_PATH bytes. */
 int paths_find(const char *socket_override, struct paths *out, struct error *err);
 void paths_clear(struct paths *p);
 
 /* Makes dir (and missing parents, mode 0700) and opens it. The directory itself must be ours and
  * closed to others: owner == euid, mode & 077 == 0, no symlink. Returns an O_DIRECTORY fd or
- * MP_E_NOT_PERMITTED / MP_E_STORAGE with the chmod or chown line in the hint; MP_E_NOT_FOUND when it
- * does not exist and create is false. Never widens anything. */
+ * MP_E_NOT_PERMITTED / MP_E_STORAGE with the chmod or chown line in the hint; MP_E_NOT_FOUND when
+ * it does not exist and create is false. Never widens anything. */
 int private_dir_open(const char *dir, bool create, struct error *err);
 
-/* Connects to the daemon: the directory and socket must be ours (checked without following links), the
- * peer's uid too. Returns the connected, CLOEXEC, blocking fd; MP_E_NOT_FOUND when nothing listens
- * (no file, or refused); MP_E_NOT_PERMITTED when something is not ours; MP_E_BUSY on a full backlog. */
+/* Connects to the daemon: the directory and socket must be ours (checked without following links),
+ * the peer's uid too. Returns the connected, CLOEXEC, blocking fd; MP_E_NOT_FOUND when nothing
+ * listens (no file, or refused); MP_E_NOT_PERMITTED when something is not ours; MP_E_BUSY on a full
+ * backlog. */
 int daemon_connect(const struct paths *p, struct error *err);
 
 /* uid of the process at the other end of a Unix socket; 0 or MP_E_INTERNAL. */

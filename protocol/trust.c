@@ -77,8 +77,8 @@ dir_walk(const char *dir, bool create)
 	for (fd = -1; at >= 0; name = next) {
 		next = strtok_r(NULL, "/", &rest);
 		if (next == NULL) {
-			fd = component_open(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-			    create);
+			fd = component_open(
+			    at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, create);
 			break;
 		}
 		fd = component_open(at, name, O_WALK, create);
@@ -105,14 +105,15 @@ dir_check(int fd, const char *dir, struct error *err)
 	if (fstat(fd, &st) != 0)
 		return dir_failed(dir, errno, err);
 	if (st.st_uid != geteuid()) {
-		error_set(err, MP_E_NOT_PERMITTED, "the directory %s belongs to uid %ld, not to us (%ld)",
-		    dir, (long)st.st_uid, (long)geteuid());
+		error_set(err, MP_E_NOT_PERMITTED,
+		    "the directory %s belongs to uid %ld, not to us (%ld)", dir, (long)st.st_uid,
+		    (long)geteuid());
 		error_hint(err, "chown %ld %s, or choose another directory", (long)geteuid(), dir);
 		return MP_E_NOT_PERMITTED;
 	}
 	if ((st.st_mode & 077) != 0) {
-		error_set(err, MP_E_NOT_PERMITTED, "the directory %s is open to others (mode %04o)", dir,
-		    (unsigned)(st.st_mode & 07777));
+		error_set(err, MP_E_NOT_PERMITTED, "the directory %s is open to others (mode %04o)",
+		    dir, (unsigned)(st.st_mode & 07777));
 		error_hint(err, "chmod 0700 %s", dir);
 		return MP_E_NOT_PERMITTED;
 	}
@@ -186,8 +187,8 @@ socket_check(const struct paths *p, struct error *err)
 		return MP_E_NOT_PERMITTED;
 	}
 	if (st.st_uid != geteuid())
-		return error_set(err, MP_E_NOT_PERMITTED, "the socket %s belongs to uid %ld, not to us",
-		    p->socket, (long)st.st_uid);
+		return error_set(err, MP_E_NOT_PERMITTED,
+		    "the socket %s belongs to uid %ld, not to us", p->socket, (long)st.st_uid);
 	return 0;
 }
 
@@ -199,14 +200,16 @@ connect_failed(const char *path, int number, struct error *err)
 	case ECONNREFUSED:
 		return error_set(err, MP_E_NOT_FOUND, "no daemon listens on %s", path);
 	case EAGAIN:
-		return error_set(err, MP_E_BUSY, "the daemon does not accept: too many wait on %s", path);
+		return error_set(
+		    err, MP_E_BUSY, "the daemon does not accept: too many wait on %s", path);
 	case EACCES:
 	case EPERM:
 		return error_set(err, MP_E_NOT_PERMITTED, "no permission to connect to %s", path);
 	case EPROTOTYPE:
 		return error_set(err, MP_E_NOT_PERMITTED, "%s is no stream socket", path);
 	default:
-		return error_set(err, MP_E_INTERNAL, "cannot connect to %s: %s", path, strerror(number));
+		return error_set(
+		    err, MP_E_INTERNAL, "cannot connect to %s: %s", path, strerror(number));
 	}
 }
 
@@ -217,10 +220,12 @@ peer_check(int fd, const char *path, struct error *err)
 	uid_t uid;
 
 	if (peer_uid(fd, &uid, NULL) != 0)
-		return error_set(err, MP_E_NOT_PERMITTED, "cannot find out who listens on %s", path);
+		return error_set(
+		    err, MP_E_NOT_PERMITTED, "cannot find out who listens on %s", path);
 	if (uid != geteuid())
 		return error_set(err, MP_E_NOT_PERMITTED,
-		    "the process that listens on %s belongs to uid %ld, not to us", path, (long)uid);
+		    "the process that listens on %s belongs to uid %ld, not to us", path,
+		    (long)uid);
 	return 0;
 }
 
@@ -231,7 +236,8 @@ daemon_connect(const struct paths *p, struct error *err)
 	int fd, r;
 
 	if (strlen(p->socket) > LIMIT_SOCKET_PATH || strlen(p->socket) >= sizeof address.sun_path)
-		return error_set(err, MP_E_INVALID_PARAMS, "the socket path %s is too long", p->socket);
+		return error_set(
+		    err, MP_E_INVALID_PARAMS, "the socket path %s is too long", p->socket);
 	if ((r = socket_check(p, err)) != 0)
 		return r;
 	memcpy(address.sun_path, p->socket, strlen(p->socket));

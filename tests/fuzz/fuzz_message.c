@@ -1,4 +1,5 @@
-/* fuzz_message.c - the message reader: any bytes, in any pieces, give the same messages and the same end.
+/* fuzz_message.c - the message reader: any bytes, in any pieces, give the same messages and the
+ * same end.
  *
  * The first byte of the input chooses the largest frame, the rest is the stream. Where it is cut
  * follows from the input too, so that every finding repeats. */
@@ -72,7 +73,8 @@ drain(struct message_reader *r, struct buf *story)
 	}
 	if (code < 0) {
 		EXPECT(err.code == code && err.message[0] != '\0');
-		buf_addf(story, "end %d %d %u %s %s\n", code, known, m.msgid, err.field, err.message);
+		buf_addf(
+		    story, "end %d %d %u %s %s\n", code, known, m.msgid, err.field, err.message);
 	} else
 		EXPECT(message_reader_pending(r) <= LIMIT_MESSAGE_BEFORE_HELLO);
 	return code;

@@ -59,7 +59,8 @@ static const struct row rows[] = {
 	{ "type -1", BYTES("\x94\xff\x01\xa1m\x90"), MP_E_PROTOCOL },
 	{ "type is text", BYTES("\x94\xa1x\x01\xa1m\x90"), MP_E_PROTOCOL },
 	{ "msgid -1", BYTES("\x94\x00\xff\xa1m\x90"), MP_E_PROTOCOL },
-	{ "msgid 2^32", BYTES("\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00\xa1m\x90"), MP_E_PROTOCOL },
+	{ "msgid 2^32", BYTES("\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00\xa1m\x90"),
+	    MP_E_PROTOCOL },
 	{ "msgid is text", BYTES("\x94\x00\xa1x\xa1m\x90"), MP_E_PROTOCOL },
 	{ "method is int", BYTES("\x94\x00\x01\x05\x90"), MP_E_PROTOCOL },
 	{ "method is bin", BYTES("\x94\x00\x01\xc4\x01m\x90"), MP_E_PROTOCOL },
@@ -77,8 +78,8 @@ static const struct row rows[] = {
 	{ "F47 map of 2^32-1", BYTES(PARAMS "\xdf\xff\xff\xff\xff"), MP_E_TOO_MANY },
 	{ "F47 map of 2^28", BYTES(PARAMS "\xdf\x10\x00\x00\x00"), MP_E_TOO_MANY },
 	{ "F47 outermost array of 2^32-1", BYTES("\xdd\xff\xff\xff\xff"), MP_E_PROTOCOL },
-	{ "F47 31 nested arrays of 2^28", BYTES("\x94\x00\x01\xa1m" "\xdd\x10\x00\x00\x00\xdd\x10\x00"
-	    "\x00\x00\xdd\x10\x00\x00\x00\xdd\x10\x00\x00\x00\xdd\x10\x00\x00\x00"), MP_E_TOO_MANY },
+	{ "F47 nested arrays of 2^28", BYTES(REQUEST "\xdd\x10\x00\x00\x00\xdd\x10\x00\x00\x00"
+	    "\xdd\x10\x00\x00\x00\xdd\x10\x00\x00\x00\xdd\x10\x00\x00\x00"), MP_E_TOO_MANY },
 	{ "unfinished", BYTES(PARAMS), 0 },
 };
 
@@ -198,7 +199,7 @@ with_elements(size_t elements, bool map)
 	for (i = 0; i < 4; i++)
 		buf_addc(&b, (char)(n >> (24 - 8 * i) & 0xff));
 	for (i = 0; i < n; i++)
-		buf_add(&b, "\xa1k\xc0" + (map ? 0 : 2), map ? 3 : 1);
+		buf_adds(&b, map ? "\xa1k\xc0" : "\xc0");
 	r = message_check(b.data, b.len, MAX, &used);
 	buf_clear(&b);
 	return r;
@@ -256,15 +257,16 @@ test_check__announced_more_than_the_frame_may_hold(void **state)
 	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\x98"), 12, &used), MP_E_TOO_LARGE);
 	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\x96"), 12, &used), 0);
 	/* a last number that crosses the end */
-	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\xce\x01\x01\x01\x01"), 9, &used),
+	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01\x01\x01\x01"), 9, &used),
 	    MP_E_TOO_LARGE);
-	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\xce\x01\x01\x01\x01"), 10, &used), 1);
+	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01\x01\x01\x01"), 10, &used), 1);
 }
 
 static void
 test_check__F53_names_the_field(void **state)
 {
-	static const char bytes[] = REQUEST "\x91\x82\xa1" "a\x91\xa1x\xa4time\x92\x01\xca\x7f\xc0\x00\x00";
+	static const char bytes[] = REQUEST "\x91\x82\xa1" "a\x91\xa1x\xa4time\x92\x01"
+	                            "\xca\x7f\xc0\x00\x00";
 	struct error err = ERROR_INIT;
 	struct check c;
 	int r;

@@ -45,7 +45,8 @@ test_pack__ints_take_the_smallest_form(void **state)
 		int64_t v;
 		size_t bytes;
 	} cases[] = {
-		{ 0, 1 }, { 127, 1 }, { 128, 2 }, { 255, 2 }, { 256, 3 }, { 65535, 3 }, { 65536, 5 },
+		{ 0, 1 }, { 127, 1 }, { 128, 2 }, { 255, 2 }, { 256, 3 }, { 65535, 3 },
+		{ 65536, 5 },
 		{ 4294967295LL, 5 }, { 4294967296LL, 9 }, { INT64_MAX, 9 }, { -1, 1 }, { -32, 1 },
 		{ -33, 2 }, { -128, 2 }, { -129, 3 }, { -32768, 3 }, { -32769, 5 },
 		{ -2147483648LL, 5 }, { -2147483649LL, 9 }, { INT64_MIN, 9 },
@@ -193,8 +194,8 @@ test_pack__raw_is_one_value(void **state)
 static void
 test_pack__json(void **state)
 {
-	static const char text[] = "{\"n\":[1,-1,9007199254740993,1.5,30.0,1e3],\"t\":true,\"f\":false,"
-	                           "\"z\":null,\"s\":\"a\\n\\u00e9\",\"o\":{}}";
+	static const char text[] = "{\"n\":[1,-1,9007199254740993,1.5,30.0,1e3],\"t\":true,"
+	                           "\"f\":false,\"z\":null,\"s\":\"a\\n\\u00e9\",\"o\":{}}";
 	struct json j = JSON_INIT;
 	const msgpack_object *o;
 	struct packed t;

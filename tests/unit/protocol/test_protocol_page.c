@@ -1,4 +1,5 @@
-/* test_protocol_page.c - PROTOCOL.md says what the tables say: methods, flags, parameters, events, errors. */
+/* test_protocol_page.c - PROTOCOL.md says what the tables say: methods, flags, parameters, events,
+ * errors. */
 #include "tests/unit/protocol/support.h"
 
 #include <stdio.h>
@@ -68,7 +69,7 @@ check_row(const struct method *m, const char *row)
 	static const struct {
 		unsigned flag;
 		char letter;
-	} flags[] = { { RPC_MUTATES, 'M' }, { RPC_LONG, 'L' }, { RPC_SECRET, 'S' }, { RPC_NOTIFY, 'N' } };
+	} flags[] = {{RPC_MUTATES, 'M'}, {RPC_LONG, 'L'}, {RPC_SECRET, 'S'}, {RPC_NOTIFY, 'N'}};
 	char text[2048];
 	size_t i;
 

@@ -1,4 +1,5 @@
-/* test_sockpath.c - where things lie, and what is not trusted, with real directories and sockets. */
+/* test_sockpath.c - where things lie, and what is not trusted, with real directories and sockets.
+ */
 #include "tests/unit/protocol/support.h"
 
 #include <errno.h>
@@ -19,8 +20,9 @@ struct place {
 	struct paths paths;
 };
 
-static const char *const variables[] = { "HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME",
-	"XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MODELPD_SOCKET", "MODELPD_DATA_DIR", "MODELPD_CONFIG_DIR" };
+static const char *const variables[] = {"HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME",
+    "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MODELPD_SOCKET", "MODELPD_DATA_DIR",
+    "MODELPD_CONFIG_DIR"};
 
 static int
 setup(void **state)
