@@ -12,6 +12,8 @@
 #include "client/app.h"
 #include "client/term.h"
 
+#define COLUMN_GAP "  "
+
 struct cell {
 	char *text, *plain;
 	const char *color;
@@ -39,6 +41,7 @@ struct smartcols {
 	__typeof__(scols_table_enable_noencoding) *enable_noencoding;
 	__typeof__(scols_table_set_termforce) *set_termforce;
 	__typeof__(scols_table_set_termwidth) *set_termwidth;
+	__typeof__(scols_table_set_column_separator) *set_separator;
 	__typeof__(scols_print_table) *print;
 };
 
@@ -56,6 +59,7 @@ smartcols_load(struct smartcols *s)
 		{ "scols_table_enable_colors", &s->enable_colors },
 		{ "scols_table_enable_noencoding", &s->enable_noencoding },
 		{ "scols_table_set_termforce", &s->set_termforce },
+		{ "scols_table_set_column_separator", &s->set_separator },
 		{ "scols_table_set_termwidth", &s->set_termwidth }, { "scols_print_table", &s->print },
 	};
 
@@ -173,7 +177,7 @@ table_shrink(const struct column *columns, size_t *widths, size_t count, size_t 
 		size_t sum = 0, widest = count;
 
 		for (size_t i = 0; i < count; i++) {
-			sum += widths[i] + (i > 0 ? 1 : 0);
+			sum += widths[i] + (i > 0 ? sizeof(COLUMN_GAP) - 1 : 0);
 			if (columns[i].kind == COLUMN_TEXT && widths[i] > 8 &&
 			    (widest == count || widths[i] > widths[widest]))
 				widest = i;
@@ -212,6 +216,7 @@ print_smart(struct table *t, const struct smartcols *s)
 
 	s->enable_colors(tb, t->app->out_color);
 	s->enable_noencoding(tb, 1); /* escaped already */
+	s->set_separator(tb, COLUMN_GAP);
 	s->set_termforce(tb, t->app->out_tty ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
 	/* our own cut has made it fit; a width of the library's own would wrap long words */
 	s->set_termwidth(tb, 10000);

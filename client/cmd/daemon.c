@@ -53,6 +53,7 @@ static int
 daemon_status(struct app *a)
 {
 	const struct value *v;
+	int64_t clients, streams;
 	char span[32];
 	int r;
 
@@ -65,15 +66,17 @@ daemon_status(struct app *a)
 		out_json(a, v);
 		return 0;
 	}
+	clients = value_int(value_get(v, "clients"), 0);
+	streams = value_int(value_get(v, "streams"), 0);
 	duration_format(value_int(value_get(v, "uptime_ms"), 0), span, sizeof(span));
 	if (a->form == FORM_PLAIN)
 		printf("%s\t%lld\t%lld\t%lld\t%s\n", app_member(a, v, "version"),
 		    (long long)value_int(value_get(v, "pid"), 0), (long long)value_int(value_get(v, "uptime_ms"), 0),
-		    (long long)value_int(value_get(v, "clients"), 0), a->paths.socket);
+		    (long long)clients, a->paths.socket);
 	else
-		printf("modelpd %s runs, pid %lld, up %s, %lld clients, %lld streams\n  socket %s\n  data   %s\n",
+		printf("modelpd %s runs, pid %lld, up %s, %lld client%s, %lld stream%s\n  socket %s\n  data   %s\n",
 		    app_member(a, v, "version"), (long long)value_int(value_get(v, "pid"), 0), span,
-		    (long long)value_int(value_get(v, "clients"), 0), (long long)value_int(value_get(v, "streams"), 0),
+		    (long long)clients, clients == 1 ? "" : "s", (long long)streams, streams == 1 ? "" : "s",
 		    a->paths.socket, app_member(a, value_get(v, "paths"), "data_dir"));
 	return 0;
 }
