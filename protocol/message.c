@@ -103,8 +103,9 @@ block_grow(struct message_reader *r, size_t want)
 
 	if (cap < waiting + want)
 		cap = waiting + want;
-	/* the last step goes straight to the largest frame, so that no two large blocks coexist */
-	if (cap > r->max_bytes)
+	/* the last step goes straight to the largest frame, so that no two large blocks coexist;
+	 * pages that no byte has touched cost nothing */
+	if (cap > r->max_bytes / 4)
 		cap = r->max_bytes + want;
 	if ((data = malloc(cap)) == NULL)
 		return false;

@@ -244,9 +244,11 @@ test_message__F49_largest_frame_in_pieces(void **state)
 	struct message_reader *r = message_reader_new(most);
 	static char piece[65536];
 	size_t sent = sizeof head - 1, n;
+	long before = status_kb("VmRSS");
 	struct message m;
 
 	(void)state;
+	assert_true(before > 0);
 	feed(r, head, sizeof head - 1);
 	while (sent < most) {
 		assert_int_equal(next(r, &m, NULL), 0);
@@ -256,6 +258,9 @@ test_message__F49_largest_frame_in_pieces(void **state)
 	}
 	assert_int_equal(next(r, &m, NULL), 1);
 	assert_int_equal(m.bytes, most);
+#ifndef MPD_SANITIZED /* whose shadow and quarantine are memory too */
+	assert_true(status_kb("VmHWM") - before <= (long)(most >> 10) + 4096);
+#endif
 	message_release(r, false);
 	feed(r, BYTES("\x94\x00\x07\xa1m\x91\xc6\x00\xff\xff\xf6"));
 	assert_int_equal(next(r, &m, NULL), MP_E_TOO_LARGE);
