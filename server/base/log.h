@@ -33,10 +33,11 @@ struct log_field {
 
 /* `what` is a fixed sentence of ours. Fields end with a NULL key; use the macros below. */
 void log_write(enum log_level level, const char *what, const struct log_field *fields);
-#define log_error(what, ...) log_write(LOG_LEVEL_ERROR, what, (struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
-#define log_warn(what, ...) log_write(LOG_LEVEL_WARN, what, (struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
-#define log_info(what, ...) log_write(LOG_LEVEL_INFO, what, (struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
-#define log_debug(what, ...) log_write(LOG_LEVEL_DEBUG, what, (struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
+#define LOG_FIELDS(...) ((struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
+#define log_error(what, ...) log_write(LOG_LEVEL_ERROR, what, LOG_FIELDS(__VA_ARGS__))
+#define log_warn(what, ...) log_write(LOG_LEVEL_WARN, what, LOG_FIELDS(__VA_ARGS__))
+#define log_info(what, ...) log_write(LOG_LEVEL_INFO, what, LOG_FIELDS(__VA_ARGS__))
+#define log_debug(what, ...) log_write(LOG_LEVEL_DEBUG, what, LOG_FIELDS(__VA_ARGS__))
 
 /* The redactor: also used on provider error texts before they travel. Replaces every registered secret
  * and everything that looks like a key (sk-, sk-ant-, AIza, mpd_, Bearer, key=) in place. */

@@ -1,6 +1,10 @@
 #include "server/store/migrations.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
 
 static const struct migration migrations[] = {
 	{ "the first schema",
@@ -119,5 +123,48 @@ migrations_run(struct store *s, const struct schema *schema, int from)
 
 	for (int v = from; v < schema->count && rc == SQLITE_OK; v++)
 		rc = migrate_one(s, &schema->list[v], v + 1);
+	return rc;
+}
+
+/* Every table and index as one text; NULL when it cannot be read. */
+static char *
+schema_text(struct store *s, int *rc)
+{
+	static const char sql[] =
+	    "SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || coalesce(sql, ''), ';') "
+	    "FROM (SELECT * FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name)";
+	sqlite3_stmt *stmt = NULL;
+	char *text = NULL;
+
+	*rc = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL);
+	if (*rc == SQLITE_OK && (*rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		const char *got = (const char *)sqlite3_column_text(stmt, 0);
+
+		text = xstrdup(got != NULL ? got : "");
+		*rc = SQLITE_OK;
+	}
+	sqlite3_finalize(stmt);
+	return text;
+}
+
+int
+migrations_check(struct store *s, const struct schema *schema, int version, bool *same)
+{
+	struct store *model = NULL;
+	char *is = NULL, *should_be = NULL;
+	int rc;
+
+	if ((rc = db_connect(":memory:", &model)) != SQLITE_OK)
+		return rc;
+	rc = migrations_run(model, &(struct schema){ schema->list, version }, 0);
+	if (rc == SQLITE_OK)
+		should_be = schema_text(model, &rc);
+	if (rc == SQLITE_OK)
+		is = schema_text(s, &rc);
+	if (rc == SQLITE_OK)
+		*same = strcmp(is, should_be) == 0;
+	db_close(model);
+	free(is);
+	free(should_be);
 	return rc;
 }

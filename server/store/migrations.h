@@ -18,5 +18,9 @@ extern const struct schema schema_current;
 
 /* Runs what the database has not seen, each in one transaction. Returns an SQLite code. */
 int migrations_run(struct store *s, const struct schema *schema, int from);
+/* Whether the tables are exactly those that `version` migrations make: quick_check does not see a damaged
+ * or edited CREATE statement. (So a migration does not use ALTER TABLE ... RENAME, whose text may differ
+ * from one SQLite to the next.) Returns an SQLite code. */
+int migrations_check(struct store *s, const struct schema *schema, int version, bool *same);
 
 #endif

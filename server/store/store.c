@@ -39,7 +39,8 @@ static int
 check_identity(struct store *s, const struct schema *schema, int64_t *version, struct error *err)
 {
 	int64_t id = 0;
-	int rc;
+	bool same = false;
+	int rc, r;
 
 	if ((rc = db_configure(s)) != SQLITE_OK ||
 	    (rc = db_pragma_int(s, "PRAGMA application_id", &id)) != SQLITE_OK ||
@@ -54,7 +55,11 @@ check_identity(struct store *s, const struct schema *schema, int64_t *version, s
 		error_hint(err, "chmod 600 %s", s->path);
 		return MP_E_STORAGE;
 	}
-	return quick_check(s, err);
+	if ((r = quick_check(s, err)) != 0)
+		return r;
+	if ((rc = migrations_check(s, schema, (int)*version, &same)) != SQLITE_OK || !same)
+		return db_file_error(s->path, rc != SQLITE_OK ? rc : SQLITE_CORRUPT, err);
+	return 0;
 }
 
 static int

@@ -2,6 +2,8 @@
 #include <signal.h>
 #include <time.h>
 
+#include <sqlite3.h>
+
 #include "tests/unit/store/steps.h"
 
 static unsigned seed;
@@ -170,6 +172,32 @@ F21_test_store__text_file_under_that_name(void **state)
 }
 
 static void
+test_store__tables_that_are_not_ours_are_damage(void **state)
+{
+	static const char *const edits[] = {
+		"CREATE TRIGGER t AFTER INSERT ON meta BEGIN DELETE FROM overrides; END",
+		"CREATE VIEW v AS SELECT 1",
+		"ALTER TABLE models ADD COLUMN more TEXT",
+		"DROP INDEX overrides_scope",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+		sqlite3 *db;
+		char *edited;
+		size_t n;
+
+		write_whole(in_scratch("state.db"), file, file_n, 0600);
+		assert_int_equal(sqlite3_open(in_scratch("state.db"), &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, edits[i], NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		edited = read_whole(in_scratch("state.db"), &n);
+		assert_int_equal(use_database(edited, n), MP_E_STORAGE);
+		free(edited);
+	}
+}
+
+static void
 test_store__row_that_was_edited_to_nonsense_is_an_error(void **state)
 {
 	char *at;
@@ -197,6 +225,7 @@ main(void)
 		T(F21_test_store__truncated_at_many_lengths),
 		T(F21_test_store__zero_length_is_no_new_database),
 		T(F21_test_store__text_file_under_that_name),
+		T(test_store__tables_that_are_not_ours_are_damage),
 		T(test_store__row_that_was_edited_to_nonsense_is_an_error),
 		cmocka_unit_test_setup_teardown(F21_test_store__random_bytes_of_the_wal_flipped,
 		    setup_with_wal, teardown),

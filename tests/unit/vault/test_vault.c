@@ -315,6 +315,8 @@ run_sql(const char *sql)
 	sqlite3_close(db);
 }
 
+#define WRAPPED(bytes) "UPDATE key_slots SET wrapped = cast(" bytes " AS BLOB)"
+
 static void
 test_vault__edited_slot_is_tampered(void **state)
 {
@@ -327,12 +329,12 @@ test_vault__edited_slot_is_tampered(void **state)
 		"UPDATE key_slots SET salt = x''",
 		"UPDATE key_slots SET wrapped = x''",
 		"UPDATE key_slots SET wrapped = substr(wrapped, 1, length(wrapped) - 1)",
-		"UPDATE key_slots SET wrapped = cast(wrapped || x'00' as blob)",
+		WRAPPED("wrapped || x'00'"),
 		/* the version, the nonce, the key, the tag */
-		"UPDATE key_slots SET wrapped = cast(substr(wrapped,1,16) || x'02' || substr(wrapped,18) as blob)",
-		"UPDATE key_slots SET wrapped = cast(substr(wrapped,1,17) || zeroblob(24) || substr(wrapped,42) as blob)",
-		"UPDATE key_slots SET wrapped = cast(substr(wrapped,1,41) || zeroblob(32) || substr(wrapped,74) as blob)",
-		"UPDATE key_slots SET wrapped = cast(substr(wrapped,1,73) || zeroblob(16) as blob)",
+		WRAPPED("substr(wrapped, 1, 16) || x'02' || substr(wrapped, 18)"),
+		WRAPPED("substr(wrapped, 1, 17) || zeroblob(24) || substr(wrapped, 42)"),
+		WRAPPED("substr(wrapped, 1, 41) || zeroblob(32) || substr(wrapped, 74)"),
+		WRAPPED("substr(wrapped, 1, 73) || zeroblob(16)"),
 	};
 
 	(void)state;
