@@ -253,7 +253,7 @@ open_state(struct daemon *d, struct error *err)
 }
 
 static int
-open_calls(struct daemon *d, struct error *err)
+open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 {
 	struct rpc_parts *p = &d->parts;
 
@@ -261,6 +261,7 @@ open_calls(struct daemon *d, struct error *err)
 	p->upstream = upstream_new(d->loop);
 	if (p->routes == NULL || p->upstream == NULL)
 		return error_set(err, MP_E_INTERNAL, "the carriers cannot be set up");
+	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->prompts = prompts_new(d->loop);
@@ -311,7 +312,7 @@ daemon_new(const struct daemon_options *o, struct daemon **out, struct error *er
 	}
 	if ((r = listener_open(&d->paths, &d->listener, err)) != 0 ||
 	    (r = open_store(d, err)) != 0 || (r = open_state(d, err)) != 0 ||
-	    (r = open_calls(d, err)) != 0 || (r = open_doors(d, o, err)) != 0)
+	    (r = open_calls(d, o, err)) != 0 || (r = open_doors(d, o, err)) != 0)
 		goto out;
 	*out = d;
 	return 0;

@@ -33,6 +33,12 @@ upstream_free(struct upstream *u)
 }
 
 void
+upstream_limit_patience(struct upstream *u, int64_t ms)
+{
+	u->patience_ms = ms;
+}
+
+void
 upstream_reload(struct upstream *u)
 {
 	if (u->http != NULL)
@@ -101,8 +107,15 @@ transfer_start(struct upstream *u, enum carrier_kind carrier, enum framing frami
     const struct endpoint *to, struct wire_request *req, const struct transfer_callbacks *cb,
     void *arg, struct error *err)
 {
+	struct endpoint hasty;
+
 	switch (carrier) {
 	case CARRIER_HTTP:
+		if (u->patience_ms > 0) {
+			hasty = *to;
+			hasty.connect_ms = hasty.first_byte_ms = hasty.silence_ms = u->patience_ms;
+			to = &hasty;
+		}
 		return http_start(u, framing, to, req, cb, arg, err);
 	case CARRIER_LOOPBACK:
 		return loopback_start(u, req, cb, arg, err);

@@ -49,6 +49,9 @@ struct upstream *upstream_new(struct loop *loop);
 void upstream_free(struct upstream *u);
 /* New CA and proxy settings, connections dropped when idle (SIGHUP). */
 void upstream_reload(struct upstream *u);
+/* From now on connecting, the first byte and silence get this long each, whatever the endpoint says
+ * (0 = as it says). For tests. */
+void upstream_limit_patience(struct upstream *u, int64_t ms);
 
 /* Takes the content of req (left empty). framing: what the dialect expects of a stream. NULL and err when
  * it cannot even start (bad URL, memory). */

@@ -33,6 +33,7 @@ struct upstream {
 	struct loop *loop;
 	struct http *http; /* made with the first HTTP transfer */
 	struct transfer *transfers;
+	int64_t patience_ms; /* upstream_limit_patience; 0 = as the endpoint says */
 };
 
 /* Fills the base and puts it on the list. */
