@@ -1,8 +1,8 @@
-/* attempt.h - one try of a call on one target: it owns the transfer, the dialect's state and what
- * the provider said about usage.
+/* attempt.h - one try of a call on one target: it owns the transfer, the dialect's state and
+ * what the provider said about usage.
  *
- * Belongs to a call (or a probe). Its watch hears events and exactly one on_end, always from the loop,
- * unless the owner stops it first. attempt_stop is allowed anywhere; attempt_free only when neither a
+ * Belongs to a call. Its watch hears events and exactly one on_end, always from the loop, unless
+ * the owner stops it first. attempt_stop is allowed anywhere; attempt_free only when neither a
  * carrier's nor a dialect's function is below on the stack (from loop_defer). */
 #ifndef SERVER_CALL_ATTEMPT_H
 #define SERVER_CALL_ATTEMPT_H

@@ -34,7 +34,7 @@ struct call_start {
 struct call_end {
 	int code;                 /* 0 = done, else MP_E_... */
 	enum stop_reason stop;    /* when code is 0 */
-	const struct error *error; /* when code is not 0: message and hint for people, provider, retry_after */
+	const struct error *error; /* when code is not 0: for people, with hint and retry_after */
 	const struct failure *failure; /* what the provider said; NULL when it never came to that */
 	bool partial;             /* something was delivered before the failure */
 	struct usage usage;
@@ -50,8 +50,9 @@ struct call_watch {
 	void (*on_end)(void *arg, const struct call_end *e);
 };
 
-/* Takes chat. Route is copied. timeout_ms 0 = the default total. NULL and err when it cannot begin at all (too
- * many calls, shutting down); everything later arrives through on_end. client: name for status. */
+/* Takes chat, whatever happens. Route is copied. timeout_ms 0 = the default total. NULL and err when
+ * it cannot begin at all (too many calls, shutting down); everything later arrives through on_end.
+ * client: name for status. */
 struct call *call_start(struct calls *cs, struct chat_request *chat, const struct route *route,
     int64_t timeout_ms, const char *client, const struct call_watch *watch, void *arg,
     struct error *err);
@@ -73,7 +74,7 @@ void call_info(const struct call *c, struct call_info *out);
 void calls_each(const struct calls *cs, void (*each)(void *arg, const struct call *c), void *arg);
 /* No new calls from now on (MP_E_SHUTTING_DOWN). */
 void calls_drain(struct calls *cs);
-/* Ends what still runs, each with MP_E_SHUTTING_DOWN. */
+/* Ends what still runs, each with MP_E_SHUTTING_DOWN, before it returns. Only from the loop. */
 void calls_abort(struct calls *cs);
 
 #endif

@@ -103,7 +103,8 @@ vendor_answer(int fd, const char *status, const char *headers, const char *body)
 #define SSE_HEAD \
 	"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 #define SSE_TEXT(t) \
-	"data: {\"id\":\"x\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" t "\"}}]}\n\n"
+	"data: {\"id\":\"x\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" t \
+	"\"}}]}\n\n"
 #define SSE_FINISH(r) \
 	"data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" r "\"}]}\n\n"
 #define SSE_USAGE \
