@@ -22,11 +22,27 @@
 #define NOBODY 65534
 
 static char scratch[64];
+static int fds_before;
+
+static inline int
+open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	if (dir == NULL)
+		return -1;
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
 
 static inline int
 scratch_setup(void **state)
 {
 	(void)state;
+	fds_before = open_fds();
 	strcpy(scratch, "/tmp/mpd-unit-XXXXXX");
 	return mkdtemp(scratch) != NULL ? 0 : -1;
 }
@@ -44,6 +60,10 @@ static inline int
 scratch_teardown(void **state)
 {
 	(void)state;
+	if (open_fds() != fds_before) {
+		print_error("descriptors were left open: %d before, %d now\n", fds_before, open_fds());
+		return -1;
+	}
 	chmod(scratch, 0700);
 	return nftw(scratch, scratch_remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
