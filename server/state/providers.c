@@ -21,7 +21,8 @@ struct providers {
 	struct entries entries;
 };
 
-/* After a rollback: the disk is the truth; what calls learned about health stays. */
+/* After a rollback: the disk is the truth; what calls learned about health stays, and so do the objects of
+ * providers that were not touched (others borrow them). */
 static void
 reload(void *arg)
 {
@@ -33,8 +34,15 @@ reload(void *arg)
 	if (entries_load(&ps->entries, ps->store) != 0)
 		log_error("providers cannot be read back", LOG_TEXT("file", store_path(ps->store)));
 	for (size_t i = 0; i < old.count; i++) {
-		if ((e = entries_by_id(&ps->entries, old.list[i].p->id)) == NULL)
+		struct provider *p = old.list[i].p;
+
+		if ((e = entries_by_id(&ps->entries, p->id)) == NULL)
 			continue;
+		/* every write has a revision of its own, so the same one is the same content */
+		if (p->rev == e->p->rev) {
+			old.list[i].p = e->p;
+			e->p = p;
+		}
 		e->health = old.list[i].health;
 		health_init(&old.list[i].health);
 	}

@@ -14,7 +14,8 @@ int providers_new(struct store *store, struct changes *changes, struct providers
 void providers_free(struct providers *ps);
 
 /* By name, or by another name the catalogue gives it ("claude-code-max", "qwen-direct"). Borrowed until
- * the next change. NULL when there is none. */
+ * that provider changes (a rollback takes changes back, and is one for those it concerns). NULL when
+ * there is none. */
 const struct provider *providers_find(const struct providers *ps, const char *name);
 const struct provider *providers_find_id(const struct providers *ps, const char *id);
 /* Sorted by name; index 0..count-1. */
