@@ -149,6 +149,10 @@ class Provider:
 
     def close(self):
         self.closed.set()
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)  # ends a blocked accept
+        except OSError:
+            pass
         self.sock.close()
         with self.lock:
             for c in self.open:

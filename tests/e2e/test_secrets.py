@@ -1,0 +1,333 @@
+"""Keys are write-only and stay where they belong: F105, F106, F109 to F112, F115."""
+import base64
+import ctypes
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.daemon import BIN
+from harness.provider import reply
+from harness.rpc import RpcError
+
+CANARY = "sk-canary-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+
+
+def forms(secret):
+    """A secret as it could turn up somewhere."""
+    b = secret.encode()
+    return [b, base64.b64encode(b)[:-4], b.hex().encode(), secret.encode("utf-16-le")]
+
+
+def scan(data, secret=CANARY):
+    return [f for f in forms(secret) if f in data]
+
+
+def with_key(d, provider=None, key=CANARY):
+    if provider is not None:
+        return d.add_provider(provider, key=key)
+    with d.rpc() as c:
+        c.call("key.set", provider="openai", secret=key)
+
+
+def edit(d, sql, *args):
+    """Changes state.db behind the daemon's back, while it is stopped."""
+    d.stop()
+    db = sqlite3.connect(d.data / "state.db")
+    n = db.execute(sql, args).rowcount
+    db.commit()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    d.start()
+    return n
+
+
+def column(d, sql):
+    d.stop()
+    db = sqlite3.connect(d.data / "state.db")
+    rows = db.execute(sql).fetchall()
+    db.close()
+    d.start()
+    return rows
+
+
+def test_no_method_hands_a_key_back(daemon):
+    with daemon.rpc() as c:
+        r = c.call("key.set", provider="openai", secret=CANARY)
+        assert len(r["fingerprint"]) == 8 and r["source"]
+        seen = [r, c.call("key.status"), c.call("provider.get", name="openai"), c.call("provider.list"), c.call("state.get"), c.call("sys.info"),
+                c.call("sys.clients"), c.call("sys.log", level="debug"), c.call("vault.status"), c.call("route.get"), c.call("prompt.list")]
+        assert not scan(json.dumps(seen).encode())
+        k = c.call("key.status")["keys"][0]
+        assert k["last4"] == CANARY[-4:] and k["provider"] == "openai"
+        c.call("key.set", provider="openai", secret="sk-short")
+        assert "last4" not in c.call("key.status")["keys"][0]
+
+
+def test_the_same_key_has_the_same_fingerprint(daemon):
+    with daemon.rpc() as c:
+        a = c.call("key.set", provider="openai", secret=CANARY)["fingerprint"]
+        b = c.call("key.set", provider="openai", label="second", secret=CANARY)["fingerprint"]
+        assert a == b != c.call("key.set", provider="openai", secret="sk-another-0000000000000000")["fingerprint"]
+
+
+@pytest.mark.parametrize("bad", [b"sk-\r\nX-Evil: 1", b"sk-\n", b"sk-\x00x", b"sk key", b"sk-\xc3\xa9", b"x" * 8192, b""])
+def test_F115_keys_that_are_none(daemon, bad):
+    with daemon.rpc() as c:
+        with pytest.raises(RpcError) as e:
+            c.call("key.set", provider="openai", secret=bad)
+        assert e.value.code in ("invalid_params",)
+        assert c.call("key.status")["keys"] == []
+    # --stdin drops one newline at the end, so give it another
+    r = daemon.mpc("key", "set", "openai", "--stdin", "--no-check", input=bad + b"\n" if bad.endswith(b"\n") else bad)
+    assert r.returncode == 2, r.err
+    with daemon.rpc() as c:
+        assert c.call("key.status")["keys"] == []
+
+
+@pytest.mark.parametrize("argv", [["key", "set", "openai", CANARY], ["key", "set", "openai", "--stdin", CANARY], ["add", "openai", "gpt-5", CANARY]])
+def test_F115_a_key_in_argv_is_refused(daemon, argv):
+    r = daemon.mpc(*argv, input=b"")
+    assert r.returncode == 2
+    assert not scan(r.stdout + r.stderr)
+    assert "never taken from the command line" in r.err or argv[0] == "add"
+    with daemon.rpc() as c:
+        assert c.call("key.status")["keys"] == []
+
+
+def sealed_row(d):
+    tables = column(d, "SELECT name FROM sqlite_master WHERE type='table'")
+    assert ("credentials",) in tables
+    return column(d, "SELECT sealed FROM credentials")[0][0]
+
+
+def code_of_next_prompt(d, ref):
+    with d.rpc() as c:
+        return c.prompt("x", ref=ref).last
+
+
+def test_F105_every_byte_of_a_sealed_key_matters(daemon, provider, rng):
+    ref = with_key(daemon, provider)
+    good = sealed_row(daemon)
+    places = sorted({0, 1, len(good) - 1, *rng.sample(range(len(good)), 6)})
+    for at in places:
+        bad = bytearray(good)
+        bad[at] ^= 0x40
+        assert edit(daemon, "UPDATE credentials SET sealed=?", bytes(bad)) == 1
+        last = code_of_next_prompt(daemon, ref)
+        assert last.get("code") == "tampered", (at, last)
+    for bad in (good[:-1], good + b"\0", b"", good[:24]):
+        edit(daemon, "UPDATE credentials SET sealed=?", bad)
+        assert code_of_next_prompt(daemon, ref).get("code") == "tampered"
+    edit(daemon, "UPDATE credentials SET sealed=?", good)
+    assert code_of_next_prompt(daemon, ref)["type"] == "done"
+    assert all(r.header("authorization") == "Bearer " + CANARY for r in provider.chats)
+
+
+def test_F106_swapped_keys_do_not_open(daemon, make_provider):
+    one, two = make_provider(), make_provider()
+    daemon.add_provider(one, "one", key=CANARY)
+    daemon.add_provider(two, "two", key="sk-other-00000000000000000000")
+    rows = column(daemon, "SELECT rowid, sealed FROM credentials ORDER BY rowid")
+    edit(daemon, "UPDATE credentials SET sealed=? WHERE rowid=?", rows[1][1], rows[0][0])
+    edit(daemon, "UPDATE credentials SET sealed=? WHERE rowid=?", rows[0][1], rows[1][0])
+    for name in ("one", "two"):
+        assert code_of_next_prompt(daemon, f"{name}:m1")["code"] == "tampered"
+    assert one.chats == two.chats == []
+
+
+def test_F106_a_url_edited_in_the_database_gets_no_key(daemon, provider, make_provider):
+    thief = make_provider()
+    ref = with_key(daemon, provider)
+    n = edit(daemon, "UPDATE providers SET base_url=? WHERE name='scripted'", thief.url)
+    assert n == 1
+    assert code_of_next_prompt(daemon, ref)["code"] == "tampered"
+    assert thief.requests == []
+
+
+def test_F108_a_provider_that_moves_needs_a_new_key(daemon, provider, make_provider):
+    thief = make_provider()
+    ref = with_key(daemon, provider)
+    with daemon.rpc() as c:
+        c.call("provider.update", name="scripted", set={"base_url": thief.url})
+        a = c.prompt("x", ref=ref)
+        assert a.code == "origin" and "mpc key set scripted" in a.last["hint"]
+        assert thief.requests == []
+        c.call("provider.update", name="scripted", set={"base_url": provider.url})
+        assert c.prompt("x", ref=ref).ok
+
+
+def test_F109_the_key_is_nowhere(daemon, provider):
+    daemon.env["MODELPD_LOG"] = "debug"
+    daemon.restart()
+    ref = with_key(daemon, provider)
+    provider.script(None or [b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (len(CANARY) + 40)
+                             + json.dumps({"error": {"message": "bad key " + CANARY}}).encode().ljust(len(CANARY) + 40)])
+    with daemon.rpc() as c:
+        c.call("state.subscribe")
+        outcome = c.prompt("x", ref=ref)
+        assert outcome.code == "auth_rejected"
+        c.prompt("x", ref=ref)
+        c.call("provider.check", name="scripted")
+        seen = json.dumps([outcome.events, c.events, c.call("sys.log", level="debug"), c.call("state.get"), c.call("key.status")]).encode()
+    assert not scan(seen)
+    for cmd in (["status"], ["providers"], ["key"], ["key", "list", "--json"], ["provider", "show", "scripted"], ["doctor"], ["check", "scripted", "-v"], ["which"],
+                ["daemon", "log"]):
+        r = daemon.mpc(*cmd)
+        assert not scan(r.stdout + r.stderr), cmd
+    assert not scan(daemon.log().encode())
+    for path in daemon.root.rglob("*"):
+        if path.is_file():
+            assert not scan(path.read_bytes()), path
+    daemon.stop()
+    for path in daemon.root.rglob("*"):
+        if path.is_file():
+            assert not scan(path.read_bytes()), path
+
+
+def test_F109_a_deleted_key_leaves_nothing_sealed_behind(daemon):
+    with_key(daemon)
+    sealed = sealed_row(daemon)
+    with daemon.rpc() as c:
+        c.call("key.delete", provider="openai")
+        for path in daemon.data.rglob("*"):
+            if path.is_file():
+                assert sealed not in path.read_bytes(), path
+
+
+def test_F110_arguments_and_environment_of_every_process(daemon, provider):
+    """A watcher reads /proc of the daemon and of each mpc while commands run."""
+    ref = daemon.add_provider(provider, key="sk-the-first-one-0123456789")
+    found, seen = [], set()
+    p = subprocess.Popen([str(BIN / "modelpc"), "key", "set", "scripted", "--stdin"], env=dict(daemon.env, MODELPD_NO_SPAWN="1"),
+                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    p.stdin.write(CANARY.encode())
+    p.stdin.flush()
+    for _ in range(50):
+        for pid in (daemon.pid, p.pid):
+            for name in ("cmdline", "environ"):
+                try:
+                    data = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+                    seen.add((pid, name))
+                    found += scan(data)
+                except OSError:
+                    pass
+        time.sleep(0.005)
+    p.stdin.close()
+    assert p.wait(15) == 0
+    assert found == [] and len(seen) == 4
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref=ref).ok
+    assert not scan(pathlib.Path(f"/proc/{daemon.pid}/environ").read_bytes())
+
+
+SPY = r"""
+import ctypes, os, sys
+pid = int(sys.argv[1])
+refused = []
+for name in ("mem", "maps", "environ", "auxv"):
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as f:
+            f.read(1)
+    except OSError:
+        refused.append(name)
+try:
+    os.listdir(f"/proc/{pid}/fd")
+except OSError:
+    refused.append("fd")
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.ptrace(16, pid, 0, 0) != 0:
+    refused.append("ptrace")
+class Iov(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+buf = ctypes.create_string_buffer(8)
+here, there = Iov(ctypes.addressof(buf), 8), Iov(0x400000, 8)
+if libc.process_vm_readv(pid, ctypes.byref(here), 1, ctypes.byref(there), 1, 0) < 0 and ctypes.get_errno() == 1:
+    refused.append("process_vm_readv")
+print(" ".join(refused))
+"""
+
+
+def test_F111_the_same_user_cannot_look_inside(home):
+    """The daemon runs as an ordinary user; another process of that user tries seven doors."""
+    import shutil
+    for p in (home.root, home.run, home.home):
+        os.chown(p, 12345, 12345)
+    program = home.root / "modelpd"
+    shutil.copy(BIN / "modelpd", program)
+    user = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    # leak checking attaches to the process itself, which is what must fail here
+    p = subprocess.Popen([*user, str(program)], env=dict(home.env, ASAN_OPTIONS="detect_leaks=0"), stderr=subprocess.PIPE, cwd="/")
+    try:
+        deadline = time.monotonic() + 20
+        while not home.socket.exists():
+            assert p.poll() is None, p.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        r = subprocess.run([*user, "/usr/bin/python3", "-c", SPY, str(p.pid)], capture_output=True, text=True, timeout=20)
+        assert set(r.stdout.split()) == {"mem", "maps", "environ", "auxv", "fd", "ptrace", "process_vm_readv"}, r
+    finally:
+        p.terminate()
+        p.wait(10)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGSEGV, signal.SIGQUIT, signal.SIGABRT])
+def test_F112_no_core_file(make_daemon, sig):
+    import resource
+    d = make_daemon(start=False, env={"ASAN_OPTIONS": "disable_coredump=0:handle_segv=0:handle_abort=0:detect_leaks=0"})
+    d.start(preexec=lambda: resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)))
+    limits = pathlib.Path(f"/proc/{d.pid}/limits").read_text()
+    core = next(l for l in limits.split("\n") if l.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"], core
+    d.signal(sig)
+    d.process.wait(15)
+    assert not os.WCOREDUMP(d.process.returncode if d.process.returncode >= 0 else -d.process.returncode)
+    d.process = None
+    assert not [p for p in d.root.rglob("*") if "core" in p.name]
+
+
+def test_the_key_file_is_private_and_apart(daemon):
+    with_key(daemon)
+    key = daemon.data / "key" / "master.key"
+    assert key.exists() and key.stat().st_mode & 0o777 == 0o600 and key.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("case", ["missing", "short", "readable by others", "symlinked", "another key"])
+def test_F104_a_wrong_key_file_locks_and_loses_nothing(daemon, case):
+    with_key(daemon)
+    daemon.stop()
+    key = daemon.data / "key" / "master.key"
+    good = key.read_bytes()
+    if case == "missing":
+        key.unlink()
+    elif case == "short":
+        key.write_bytes(good[:20])
+    elif case == "readable by others":
+        key.chmod(0o644)
+    elif case == "symlinked":
+        key.rename(key.parent / "real")
+        key.symlink_to(key.parent / "real")
+    else:
+        key.write_bytes(base64.b64encode(b"\x07" * 32))
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.call("vault.status")["locked"] is True or case == "another key"
+        last = c.prompt("x", ref="openai:gpt-5").last
+        assert last["code"] in ("locked", "tampered"), last
+        assert c.prompt("x", ref="echo:echo").ok
+    daemon.stop()
+    if key.is_symlink() or not key.exists():
+        if key.is_symlink():
+            key.unlink()
+    key.write_bytes(good)
+    key.chmod(0o600)
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.call("vault.status")["locked"] is False
+        assert len(c.call("key.status")["keys"]) == 1
