@@ -167,6 +167,9 @@ time_out(struct exchange *x, const char *kind, const char *what, int64_t limit_m
 	transfer_end(&x->base, &x->failure);
 }
 
+/* How often an upload is looked at within the wait for the first byte. */
+#define UPLOAD_LOOKS 8
+
 /* A large request on a thin line is no silent provider: the wait starts anew while bytes go out. */
 static void
 note_upload(struct exchange *x, int64_t now)
@@ -200,11 +203,11 @@ watch(void *arg)
 		return;
 	}
 	if (!x->got_bytes) {
+		note_upload(x, now);
 		left = x->waiting_ms + x->first_byte_limit - now;
-		if (left <= 0) {
-			note_upload(x, now);
-			left = x->waiting_ms + x->first_byte_limit - now;
-		}
+		/* until all is sent, look often enough to know when the wait began */
+		if (left > 0 && x->uploaded < (curl_off_t)x->request.len)
+			left = smaller(left, x->first_byte_limit / UPLOAD_LOOKS);
 		if (left <= 0) {
 			time_out(x, "first_byte", "sent no answer within", x->first_byte_limit);
 			return;
