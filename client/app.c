@@ -121,7 +121,7 @@ app_init(struct app *a, int argc, char **argv)
 		if (err.hint[0] == '\0')
 			error_hint(&err, "%s%s%s --help", a->program, a->args.command != NULL ? " " : "",
 			    a->args.command != NULL ? a->args.command->name : "");
-		return fail(a, &err);
+		return fail_err(a, &err);
 	}
 	return read_globals(a);
 }
@@ -149,7 +149,7 @@ run(struct app *a)
 	if (c == NULL && a->args.word_count > 0)
 		return fail_usage(a, "a command is missing");
 	if ((r = paths_find(args_value(&a->args, "socket"), &a->paths, &err)) != 0)
-		return fail(a, &err);
+		return fail_err(a, &err);
 	a->paths_known = true;
 	return c == NULL ? cmd_status(a) : c->run(a);
 }
@@ -166,7 +166,7 @@ flush_output(struct app *a, int r)
 	if (errno == EPIPE || r != 0)
 		return r;
 	error_set(&err, MP_E_STORAGE, "cannot write the output: %s", strerror(errno));
-	return fail(a, &err);
+	return fail_err(a, &err);
 }
 
 int
@@ -281,7 +281,7 @@ app_confirm(struct app *a, const char *fmt, ...)
 		buf_addv(&b, fmt, ap);
 		error_set(&err, MP_E_INVALID_PARAMS, "not done without --yes: %s", buf_str(&b));
 		error_hint(&err, "add --yes");
-		fail(a, &err);
+		fail_err(a, &err);
 		buf_clear(&b);
 	} else {
 		vfprintf(stderr, fmt, ap);

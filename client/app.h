@@ -57,7 +57,7 @@ int app_init(struct app *a, int argc, char **argv);
 void app_clear(struct app *a);
 
 /* Prints the error in the form of UX.md section 7 and returns its exit code. */
-int fail(struct app *a, const struct error *err);
+int fail_err(struct app *a, const struct error *err);
 /* The same with a reason line ("" = none), a wire code and exit code of its own. */
 int fail_as(struct app *a, const struct error *err, const char *why, const char *code, int exit_code);
 /* A mistake on the command line: exit code 2, and how to write it. */

@@ -115,7 +115,7 @@ fail_as(struct app *a, const struct error *err, const char *why, const char *cod
 }
 
 int
-fail(struct app *a, const struct error *err)
+fail_err(struct app *a, const struct error *err)
 {
 	return fail_as(a, err, "", error_code(err->code), error_exit_code(err->code));
 }

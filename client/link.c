@@ -123,7 +123,7 @@ link_fail(struct app *a, const struct error *err)
 	struct error copy = *err;
 
 	if (err->code == MP_E_PROTOCOL || err->code == MP_E_VERSION_MISMATCH)
-		return fail(a, err);
+		return fail_err(a, err);
 	if (err->code == MP_E_TIMEOUT && err->hint[0] == '\0')
 		error_hint(&copy, "try again with a larger --timeout, or see: mpc daemon status");
 	if (err->code == MP_E_PROVIDER_UNAVAILABLE && is_gone(a)) {
@@ -131,7 +131,7 @@ link_fail(struct app *a, const struct error *err)
 			error_hint(&copy, "mpc daemon status; mpc daemon log");
 		return fail_as(a, &copy, "", "no_daemon", EXIT_NO_DAEMON);
 	}
-	return fail(a, &copy);
+	return fail_err(a, &copy);
 }
 
 static void
@@ -317,7 +317,7 @@ link_call(struct app *a, const char *method, const char *params_json, const stru
 		r = write_params(&dry, params_json, &err);
 		buf_clear(&scratch);
 		if (r != 0)
-			return fail(a, &err);
+			return fail_err(a, &err);
 	}
 	if ((r = link_open(a)) != 0)
 		return r;

@@ -158,7 +158,7 @@ stop(struct app *a)
 		return 0;
 	error_set(&err, MP_E_TIMEOUT, "the daemon is still stopping after %d s", STOP_WAIT_MS / 1000);
 	error_hint(&err, "mpc daemon stop --now");
-	return fail(a, &err);
+	return fail_err(a, &err);
 }
 
 static int

@@ -158,7 +158,7 @@ take(struct app *a, const char *provider, const char *label, int fd)
 	if (r == 0)
 		r = entry_check(&e, &err);
 	if (r != 0) {
-		r = fail(a, &err);
+		r = fail_err(a, &err);
 	} else {
 		if (fd < 0)
 			say_taken(a, &e);

@@ -80,7 +80,7 @@ collect(struct prompt *q)
 	if ((r = read_reasoning(q)) != 0)
 		return r;
 	if ((r = input_text(q->a, &q->text, &given, &err)) != 0)
-		return fail(q->a, &err);
+		return fail_err(q->a, &err);
 	if (!given && !args_has(&q->a->args, "file")) {
 		help_print(q->a, q->a->args.command);
 		return EXIT_USAGE;
@@ -90,10 +90,10 @@ collect(struct prompt *q)
 	total = q->text.len;
 	pack_init(&p, &q->files);
 	if ((r = input_files(q->a, &p, &total, &err)) != 0)
-		return fail(q->a, &err);
+		return fail_err(q->a, &err);
 	pack_init(&p, &q->options);
 	if ((r = input_options(q->a, &p, &err)) != 0)
-		return fail(q->a, &err);
+		return fail_err(q->a, &err);
 	return 0;
 }
 
@@ -151,7 +151,7 @@ end_error(struct prompt *q, const struct value *e)
 	if (q->a->form != FORM_JSON)
 		answer_end(&q->answer);
 	message_read_error(e, &err);
-	q->exit_code = q->a->form == FORM_JSON ? error_exit_code(err.code) : fail(q->a, &err);
+	q->exit_code = q->a->form == FORM_JSON ? error_exit_code(err.code) : fail_err(q->a, &err);
 }
 
 /* True when it was the last one. */
@@ -243,7 +243,7 @@ follow(struct prompt *q, uint32_t msgid)
 		if (m.kind == MESSAGE_REPLY && m.msgid == msgid) {
 			if (value_type(m.error) != VALUE_NIL) {
 				message_read_error(m.error, &err);
-				return fail(q->a, &err);
+				return fail_err(q->a, &err);
 			}
 			q->stream = value_int(value_get(m.result, "stream"), -1);
 		} else if ((e = event_of(q, &m)) != NULL && on_event(q, e)) {

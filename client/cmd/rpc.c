@@ -55,7 +55,7 @@ read_params(struct app *a, const char *text, struct buf *in)
 	if (strcmp(text, "-") != 0)
 		buf_adds(in, text);
 	else if (input_read(STDIN_FILENO, "stdin", in, &err) != 0)
-		return fail(a, &err);
+		return fail_err(a, &err);
 	if (strlen(buf_str(in)) != in->len)
 		return fail_usage(a, "the parameters are not JSON: they hold a NUL byte");
 	return 0;

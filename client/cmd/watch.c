@@ -226,7 +226,7 @@ cmd_watch(struct app *a)
 	if (w.format != NULL && a->form == FORM_JSON)
 		return fail_usage(a, "--format and --json exclude each other");
 	if (w.format != NULL && template_check(w.format, &err) != 0)
-		return fail(a, &err);
+		return fail_err(a, &err);
 	r = watch_loop(&w);
 	free(w.last);
 	return r;
