@@ -126,10 +126,11 @@ app_init(struct app *a, int argc, char **argv)
 	return read_globals(a);
 }
 
+/* Scripts tell us from Music Player Daemon's client by this line: the same under every name. */
 static void
-print_version(struct app *a)
+print_version(void)
 {
-	printf("%s (model provider client) %s, protocol %d.%d\n", a->program, MPD_VERSION, LIMIT_PROTOCOL_MAJOR,
+	printf("mpc (model provider client) %s, protocol %d.%d\n", MPD_VERSION, LIMIT_PROTOCOL_MAJOR,
 	    LIMIT_PROTOCOL_MINOR);
 }
 
@@ -141,7 +142,7 @@ run(struct app *a)
 	int r;
 
 	if (args_has(&a->args, "version")) {
-		print_version(a);
+		print_version();
 		return 0;
 	}
 	if (args_has(&a->args, "help"))

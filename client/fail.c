@@ -8,6 +8,8 @@
 #include "protocol/base/json.h"
 #include "protocol/base/str.h"
 
+#define FIRST_LINE_BYTES 94 /* with "mpc: " and room below 100 columns */
+
 /* What we can say from the facts alone, when the message does not say it already. */
 static void
 derive_why(const struct error *err, struct buf *why)
@@ -33,14 +35,43 @@ add_line(struct buf *out, const char *label, const char *text)
 	buf_addc(out, '\n');
 }
 
+/* Where a first line that is too long may end: behind the last ": ", "; " or ", " that fits. */
+static size_t
+first_line(const char *message)
+{
+	size_t at = 0;
+
+	if (strlen(message) <= FIRST_LINE_BYTES)
+		return strlen(message);
+	for (size_t i = 20; i < FIRST_LINE_BYTES; i++)
+		if (message[i + 1] == ' ' && strchr(":;,", message[i]) != NULL)
+			at = i;
+	if (at > 0)
+		return at;
+	for (at = FIRST_LINE_BYTES; at > 20 && message[at] != ' '; at--)
+		;
+	return at;
+}
+
 void
 fail_text(struct buf *out, const struct error *err, const char *why)
 {
 	struct buf derived = BUF_INIT;
+	const char *message = err->message[0] != '\0' ? err->message : error_code(err->code);
+	size_t n = first_line(message);
 
-	if (*why == '\0')
+	/* what does not fit in the first line is the reason, or comes before it */
+	if (message[n] != '\0') {
+		const char *rest = message + n + strspn(message + n, ":;, ");
+
+		buf_addf(&derived, "%s%s%s", rest, *why != '\0' ? "; " : "", why);
+		why = "";
+	} else if (*why == '\0') {
 		derive_why(err, &derived);
-	add_line(out, "mpc: ", err->message[0] != '\0' ? err->message : error_code(err->code));
+	}
+	buf_adds(out, "mpc: ");
+	text_escape(out, message, n, false);
+	buf_addc(out, '\n');
 	add_line(out, "  why: ", *why != '\0' ? why : buf_str(&derived));
 	add_line(out, "  fix: ", err->hint);
 	for (size_t i = 0; i < sizeof(err->candidates) / sizeof(err->candidates[0]); i++) {

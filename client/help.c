@@ -117,6 +117,6 @@ help_print(struct app *a, const struct command *c)
 	puts("");
 	puts("  mpc COMMAND --help             examples and options of a command");
 	puts("  mpc rpc sys.methods            the protocol");
-	puts("  man modelpc                    the manual; Music Player Daemon's mpc: COEXISTENCE there");
+	puts("  man modelpc                    the manual; COEXISTENCE: the other mpc");
 	return 0;
 }

@@ -92,7 +92,7 @@ add_file(struct pack *p, const char *path, size_t *total, struct error *err)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
 
 	if (fd < 0)
-		return error_set(err, MP_E_NOT_FOUND, "cannot open %.200s: %s", path, strerror(errno));
+		return error_set(err, MP_E_INVALID_PARAMS, "cannot open %.200s: %s", path, strerror(errno));
 	buf_init(&bytes, *total < INPUT_MAX_BYTES ? INPUT_MAX_BYTES - *total : 1);
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		r = error_set(err, MP_E_INVALID_PARAMS, "%.200s is a directory", path);

@@ -151,7 +151,7 @@ end_error(struct prompt *q, const struct value *e)
 	if (q->a->form != FORM_JSON)
 		answer_end(&q->answer);
 	message_read_error(e, &err);
-	q->exit_code = q->a->form == FORM_JSON ? error_exit_code(err.code) : fail_err(q->a, &err);
+	q->exit_code = fail_err(q->a, &err);
 }
 
 /* True when it was the last one. */
