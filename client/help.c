@@ -103,7 +103,7 @@ help_print(struct app *a, const struct command *c)
 		return print_command(c);
 	puts("mpc - one live AI-provider configuration for every terminal and editor\n");
 	puts("Usage: mpc [OPTIONS] COMMAND [WORDS...]\n");
-	puts("  mpc                            what is active, and why");
+	puts("  mpc, mpc status                what is active, and why");
 	for (size_t i = 0; i < command_count(); i++) {
 		const struct command *row = command_at(i);
 
