@@ -51,7 +51,13 @@ struct tool {
 	int strict;             /* -1 not said, 0, 1 */
 };
 
-enum tool_choice { TOOL_CHOICE_UNSET, TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE, TOOL_CHOICE_REQUIRED, TOOL_CHOICE_ONE };
+enum tool_choice {
+	TOOL_CHOICE_UNSET,
+	TOOL_CHOICE_AUTO,
+	TOOL_CHOICE_NONE,
+	TOOL_CHOICE_REQUIRED,
+	TOOL_CHOICE_ONE,
+};
 enum response_format { FORMAT_UNSET, FORMAT_TEXT, FORMAT_JSON, FORMAT_JSON_SCHEMA };
 
 /* "Not said" is NAN for numbers that are real, -1 for counts, INT64_MIN for the seed. */

@@ -6,9 +6,9 @@
 #include "protocol/base/err.h"
 #include "server/model/provider.h"
 
-/* Copies the named members (space separated; "*" = all but the id). Words are those of Provider in PROTOCOL.md;
- * `auth` and `aliases` also mean `auth_type` and `models`. Unknown words are skipped (a newer version
- * may have written them). */
+/* Copies the named members (space separated; "*" = all but the id). Words are those of Provider in
+ * PROTOCOL.md; `auth` and `aliases` also mean `auth_type` and `models`. Unknown words are skipped (a
+ * newer version may have written them). */
 void provider_members_copy(struct provider *to, const struct provider *from, const char *members);
 /* MP_E_INVALID_PARAMS with the first word that is no member. */
 int provider_members_known(const char *members, struct error *err);

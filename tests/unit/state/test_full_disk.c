@@ -1,0 +1,93 @@
+/* The promise when the disk takes no more: what was refused is nowhere, what was acknowledged is still there. */
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "tests/unit/state/world.h"
+
+/* Files may not grow any more: every write of the log fails. */
+static void
+disk_full(bool full)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = full ? 1 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static int
+try_set(struct world *w, const char *model, bool temporary, int64_t ttl_ms)
+{
+	int r;
+
+	if ((r = changes_begin(w->changes, &w->err)) != 0)
+		return r;
+	r = overrides_set(w->os, "", world_provider(w, "openai"), model, NULL, temporary, ttl_ms, &w->err);
+	if (r == 0)
+		return changes_commit(w->changes, "route.set", NULL, NULL, &w->err);
+	changes_rollback(w->changes);
+	return r;
+}
+
+static void
+test_full_disk__a_refused_change_is_nowhere(void **state)
+{
+	struct world *w = *state;
+	int64_t rev;
+
+	assert_int_equal(try_set(w, "kept", false, 0), 0);
+	rev = changes_rev(w->changes);
+	w->heard_count = 0;
+	disk_full(true);
+	assert_int_equal(try_set(w, "lost", false, 0), MP_E_STORAGE);
+	assert_true(w->err.message[0] != '\0' && w->err.hint[0] != '\0');
+	assert_string_equal(overrides_find(w->os, "", false)->model, "kept");
+	assert_int_equal(changes_rev(w->changes), rev);
+	assert_int_equal(w->heard_count, 0);
+	assert_false(changes_open(w->changes));
+	disk_full(false);
+	world_reopen(w);
+	assert_string_equal(overrides_find(w->os, "", false)->model, "kept");
+	assert_int_equal(changes_rev(w->changes), rev);
+	assert_int_equal(try_set(w, "next", false, 0), 0);
+}
+
+static void
+test_full_disk__an_override_ends_all_the_same(void **state)
+{
+	struct world *w = *state;
+	int64_t end = clock_monotonic_ms() + 3000;
+	int64_t rev;
+
+	assert_int_equal(try_set(w, "kept", false, 0), 0);
+	assert_int_equal(try_set(w, "short", true, 100), 0);
+	rev = changes_rev(w->changes);
+	w->heard_count = 0;
+	disk_full(true);
+	while (w->heard_count < 2 && clock_monotonic_ms() < end)
+		loop_once(w->loop, 50);
+	assert_int_equal(w->heard_count, 2);
+	assert_int_equal(w->heard[0].topic, TOPIC_OVERRIDES);
+	assert_int_equal(w->heard[1].topic, TOPIC_ROUTE);
+	assert_string_equal(w->heard[1].reason, "expired");
+	assert_true(changes_rev(w->changes) > rev);
+	assert_null(overrides_find(w->os, "", true));
+	assert_string_equal(overrides_find(w->os, "", false)->model, "kept");
+	disk_full(false);
+	world_reopen(w);
+	assert_null(overrides_find(w->os, "", true));
+	assert_string_equal(overrides_find(w->os, "", false)->model, "kept");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_full_disk__a_refused_change_is_nowhere),
+		TEST(test_full_disk__an_override_ends_all_the_same),
+	};
+
+	/* a write over the limit then fails with EFBIG */
+	signal(SIGXFSZ, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
