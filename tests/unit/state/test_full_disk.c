@@ -1,4 +1,4 @@
-/* The promise when the disk takes no more: what was refused is nowhere, what was acknowledged is still there. */
+/* The promise when the disk takes no more: what was refused is nowhere, what was acknowledged is there. */
 #include <signal.h>
 #include <sys/resource.h>
 
