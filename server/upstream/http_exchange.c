@@ -363,6 +363,7 @@ http_start(struct upstream *u, enum framing framing, const struct endpoint *to,
     struct wire_request *req, const struct transfer_callbacks *cb, void *arg, struct error *err)
 {
 	struct exchange *x;
+	int r;
 
 	if (u->http == NULL && (u->http = http_new(u->loop)) == NULL) {
 		error_set(err, MP_E_INTERNAL, "the HTTP library does not start");
@@ -374,12 +375,13 @@ http_start(struct upstream *u, enum framing framing, const struct endpoint *to,
 	answer_init(&x->answer, framing, req->stream);
 	set_limits(x, to);
 	x->watchdog = loop_timer_new(u->loop, watch, x);
-	if (exchange_open(x, to, req, err) != 0) {
+	r = exchange_open(x, to, req, err);
+	wire_request_clear(req);
+	if (r != 0) {
 		exchange_free(x);
 		return NULL;
 	}
 	transfer_init(&x->base, &exchange_ops, u, cb, arg);
-	wire_request_clear(req);
 	watch(x);
 	return &x->base;
 }
