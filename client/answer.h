@@ -1,7 +1,7 @@
 /* answer.h - what the model says, on its way to the screen (UX.md section 9).
  *
- * On a terminal nothing that could control it gets through, Markdown is rendered; elsewhere the bytes are
- * written as they came, with one newline at the end. */
+ * On a terminal nothing that could control it gets through, Markdown is rendered; elsewhere the
+ * bytes are written as they came, with one newline at the end. */
 #ifndef CLIENT_ANSWER_H
 #define CLIENT_ANSWER_H
 
@@ -16,11 +16,11 @@ struct app;
 struct answer {
 	struct app *a;
 	bool terminal;
-	bool rendered;      /* Markdown */
-	bool dimmed;        /* reasoning is on the screen */
-	bool any;           /* something was written */
-	size_t newlines;    /* held back: only one may be the last */
-	bool ends_line;     /* the screen is at the start of a line */
+	bool rendered;   /* Markdown */
+	bool dimmed;     /* reasoning is on the screen */
+	bool any;        /* something was written */
+	size_t newlines; /* held back: only one may be the last */
+	bool ends_line;  /* the screen is at the start of a line */
 	struct markdown markdown;
 };
 

@@ -22,7 +22,7 @@ struct app_text {
 static bool
 locale_is_utf8(void)
 {
-	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const char *s = getenv(names[i]);
@@ -37,7 +37,8 @@ locale_is_utf8(void)
 static bool
 wants_color(bool tty, const char *when)
 {
-	const char *term = getenv("TERM"), *no = getenv("NO_COLOR"), *force = getenv("CLICOLOR_FORCE");
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR"),
+		   *force = getenv("CLICOLOR_FORCE");
 
 	if (when != NULL && strcmp(when, "auto") != 0)
 		return strcmp(when, "always") == 0;
@@ -81,7 +82,7 @@ read_globals(struct app *a)
 	a->yes = args_has(&a->args, "yes");
 	a->no_input = args_has(&a->args, "no-input");
 	a->no_spawn = args_has(&a->args, "no-spawn") ||
-	    (no_spawn != NULL && *no_spawn != '\0' && strcmp(no_spawn, "0") != 0);
+		      (no_spawn != NULL && *no_spawn != '\0' && strcmp(no_spawn, "0") != 0);
 	if (color != NULL && strcmp(color, "auto") != 0 && strcmp(color, "always") != 0 &&
 	    strcmp(color, "never") != 0)
 		return fail_usage(a, "--color is auto, always or never, not \"%.40s\"", color);
@@ -119,7 +120,8 @@ app_init(struct app *a, int argc, char **argv)
 		return fail_unknown_command(a, argc, argv, &err);
 	if (r != 0) {
 		if (err.hint[0] == '\0')
-			error_hint(&err, "%s%s%s --help", a->program, a->args.command != NULL ? " " : "",
+			error_hint(&err, "%s%s%s --help", a->program,
+			    a->args.command != NULL ? " " : "",
 			    a->args.command != NULL ? a->args.command->name : "");
 		return fail_err(a, &err);
 	}
@@ -130,8 +132,8 @@ app_init(struct app *a, int argc, char **argv)
 static void
 print_version(void)
 {
-	printf("mpc (model provider client) %s, protocol %d.%d\n", MPD_VERSION, LIMIT_PROTOCOL_MAJOR,
-	    LIMIT_PROTOCOL_MINOR);
+	printf("mpc (model provider client) %s, protocol %d.%d\n", MPD_VERSION,
+	    LIMIT_PROTOCOL_MAJOR, LIMIT_PROTOCOL_MINOR);
 }
 
 static int
@@ -173,7 +175,7 @@ flush_output(struct app *a, int r)
 int
 app_main(int argc, char **argv)
 {
-	struct app a = { 0 };
+	struct app a = {0};
 	int r = app_init(&a, argc, argv);
 
 	if (r == 0)

@@ -42,11 +42,11 @@ struct app {
 	/* link.c */
 	struct client *client;
 	uint32_t hello_id;
-	bool hello_waits;      /* its reply has not come yet */
+	bool hello_waits; /* its reply has not come yet */
 	char server_version[32];
-	bool vault_locked;     /* said by hello */
-	bool long_wait;        /* the next request is of a method marked long */
-	char *scope;           /* scope of this connection, NULL = none */
+	bool vault_locked;      /* said by hello */
+	bool long_wait;         /* the next request is of a method marked long */
+	char *scope;            /* scope of this connection, NULL = none */
 	struct app_text *texts; /* freed at the end */
 };
 
@@ -59,10 +59,12 @@ void app_clear(struct app *a);
 /* Prints the error in the form of UX.md section 7 and returns its exit code. */
 int fail_err(struct app *a, const struct error *err);
 /* The same with a reason line ("" = none), a wire code and exit code of its own. */
-int fail_as(struct app *a, const struct error *err, const char *why, const char *code, int exit_code);
+int fail_as(
+    struct app *a, const struct error *err, const char *why, const char *code, int exit_code);
 /* A mistake on the command line: exit code 2, and how to write it. */
 int fail_usage(struct app *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Refuses words beyond the first `most`; they are not repeated (one may be a key). 0 or an exit code. */
+/* Refuses words beyond the first `most`; they are not repeated (one may be a key). 0 or an exit
+ * code. */
 int no_more_words(struct app *a, size_t most);
 
 /* "note: ..." on stderr; nothing with --quiet. */

@@ -50,7 +50,8 @@ static bool
 find_in(const char *rows, char letter, const char *name, size_t n, struct option_row *out)
 {
 	while (option_row_next(&rows, out))
-		if (letter != 0 ? out->letter == letter : strlen(out->name) == n && memcmp(out->name, name, n) == 0)
+		if (letter != 0 ? out->letter == letter
+				: strlen(out->name) == n && memcmp(out->name, name, n) == 0)
 			return true;
 	return false;
 }
@@ -59,7 +60,7 @@ static bool
 find_row(const struct command *c, char letter, const char *name, size_t n, struct option_row *out)
 {
 	return (c != NULL && find_in(c->options, letter, name, n, out)) ||
-	    find_in(command_global_options, letter, name, n, out);
+	       find_in(command_global_options, letter, name, n, out);
 }
 
 static void
@@ -118,7 +119,8 @@ take_value(struct walk *w, const struct option_row *row, const char *rest)
 {
 	if (rest == NULL) {
 		if (w->at + 1 >= w->argc) {
-			error_set(w->err, MP_E_INVALID_PARAMS, "option --%s needs a value (%s)", row->name, row->value);
+			error_set(w->err, MP_E_INVALID_PARAMS, "option --%s needs a value (%s)",
+			    row->name, row->value);
 			return MP_E_INVALID_PARAMS;
 		}
 		rest = w->argv[++w->at];
@@ -171,8 +173,8 @@ is_option(const char *s)
 	return s[0] == '-' && s[1] != '\0';
 }
 
-/* The first word that is no global option (nor its value) names the command; "model" before it means
- * nothing (`mpc model list`). Returns its place, or argc. */
+/* The first word that is no global option (nor its value) names the command; "model" before it
+ * means nothing (`mpc model list`). Returns its place, or argc. */
 static int
 find_command(int argc, char **argv, bool *model)
 {
@@ -209,7 +211,7 @@ unknown_command(const char *name, struct error *err)
 int
 args_parse(int argc, char **argv, struct args *out, struct error *err)
 {
-	struct walk w = { argc, argv, 1, out, err };
+	struct walk w = {argc, argv, 1, out, err};
 	bool model, words_only = false;
 	int command_at_arg = find_command(argc, argv, &model), r;
 

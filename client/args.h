@@ -30,13 +30,13 @@ struct args {
 	struct args_option {
 		char name[ARGS_NAME_BYTES];
 		const char *value; /* NULL for a flag */
-	} *options;
+	} * options;
 	size_t option_count;
 };
 
-/* 0, or MP_E_INVALID_PARAMS (message, hint, candidates) for a mistake and MP_E_UNKNOWN_METHOD for an
- * unknown command. Options of the command and global ones may stand anywhere before "--". On failure
- * out->command is set when it was recognised. */
+/* 0, or MP_E_INVALID_PARAMS (message, hint, candidates) for a mistake and MP_E_UNKNOWN_METHOD for
+ * an unknown command. Options of the command and global ones may stand anywhere before "--". On
+ * failure out->command is set when it was recognised. */
 int args_parse(int argc, char **argv, struct args *out, struct error *err);
 void args_clear(struct args *a);
 

@@ -15,12 +15,13 @@
 int
 entry_init(struct entry *e, struct error *err)
 {
-	struct rlimit none = { 0, 0 };
+	struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &none);
 	e->len = 0;
 	e->mapped = ENTRY_MAX_BYTES * 2;
-	e->bytes = mmap(NULL, e->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	e->bytes =
+	    mmap(NULL, e->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (e->bytes == MAP_FAILED) {
 		e->bytes = NULL;
 		return error_set(err, MP_E_INTERNAL, "no memory for the key");
@@ -45,7 +46,7 @@ entry_clear(struct entry *e)
 
 /* ---- the terminal ---- */
 
-static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU };
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
 #define CAUGHT (sizeof(caught) / sizeof(caught[0]))
 
 static volatile sig_atomic_t signalled;
@@ -66,7 +67,7 @@ struct quiet {
 static void
 quiet_signals(struct quiet *q)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = {.sa_handler = on_signal};
 
 	sigemptyset(&sa.sa_mask);
 	signalled = 0;
@@ -156,7 +157,7 @@ ask(struct entry *e, struct quiet *q, const char *prompt)
 int
 entry_read_terminal(struct entry *e, const char *prompt, struct error *err)
 {
-	struct quiet q = { .fd = open("/dev/tty", O_RDWR | O_CLOEXEC) };
+	struct quiet q = {.fd = open("/dev/tty", O_RDWR | O_CLOEXEC)};
 	int r;
 
 	if (q.fd < 0) {
@@ -174,9 +175,11 @@ entry_read_terminal(struct entry *e, const char *prompt, struct error *err)
 		return error_set(err, MP_E_CANCELLED, "cancelled");
 	}
 	if (r < 0)
-		return error_set(err, MP_E_INVALID_PARAMS, "cannot read from the terminal: %s", strerror(errno));
+		return error_set(
+		    err, MP_E_INVALID_PARAMS, "cannot read from the terminal: %s", strerror(errno));
 	if (e->len == 0)
-		return error_set(err, MP_E_INVALID_PARAMS, "no key was entered; nothing was changed");
+		return error_set(
+		    err, MP_E_INVALID_PARAMS, "no key was entered; nothing was changed");
 	return 0;
 }
 
@@ -189,13 +192,14 @@ entry_read_fd(struct entry *e, int fd, struct error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set(err, MP_E_INVALID_PARAMS, "cannot read the key from descriptor %d: %s", fd,
-			    strerror(errno));
+			return error_set(err, MP_E_INVALID_PARAMS,
+			    "cannot read the key from descriptor %d: %s", fd, strerror(errno));
 		if (n == 0)
 			break;
 		e->len += (size_t)n;
 		if (e->len >= e->mapped)
-			return error_set(err, MP_E_INVALID_PARAMS, "the key is longer than %d bytes", ENTRY_MAX_BYTES);
+			return error_set(err, MP_E_INVALID_PARAMS,
+			    "the key is longer than %d bytes", ENTRY_MAX_BYTES);
 	}
 	if (e->len > 0 && e->bytes[e->len - 1] == '\n')
 		e->len--;
@@ -208,14 +212,18 @@ entry_check(const struct entry *e, struct error *err)
 	if (e->len == 0)
 		return error_set(err, MP_E_INVALID_PARAMS, "the key is empty");
 	if (e->len > ENTRY_MAX_BYTES)
-		return error_set(err, MP_E_INVALID_PARAMS, "the key is longer than %d bytes", ENTRY_MAX_BYTES);
+		return error_set(
+		    err, MP_E_INVALID_PARAMS, "the key is longer than %d bytes", ENTRY_MAX_BYTES);
 	for (size_t i = 0; i < e->len; i++) {
 		unsigned char c = (unsigned char)e->bytes[i];
 
 		if (c >= 0x21 && c <= 0x7e)
 			continue;
-		error_set(err, MP_E_INVALID_PARAMS, "byte %zu of the key is %s; a key has visible ASCII characters only",
-		    i + 1, c == ' ' ? "a blank" : c < 0x20 || c == 0x7f ? "a control character" : "no ASCII character");
+		error_set(err, MP_E_INVALID_PARAMS,
+		    "byte %zu of the key is %s; a key has visible ASCII characters only", i + 1,
+		    c == ' '                ? "a blank"
+		    : c < 0x20 || c == 0x7f ? "a control character"
+					    : "no ASCII character");
 		error_hint(err, "copy the key again; one newline at the end is fine");
 		return MP_E_INVALID_PARAMS;
 	}
@@ -225,8 +233,8 @@ entry_check(const struct entry *e, struct error *err)
 bool
 entry_looks_like_key(const char *word)
 {
-	static const char *const prefixes[] = { "sk-", "sk_", "AIza", "gsk_", "xai-", "mpd_", "hf_", "Bearer",
-		"pplx-", "r8_", "AKIA" };
+	static const char *const prefixes[] = {
+	    "sk-", "sk_", "AIza", "gsk_", "xai-", "mpd_", "hf_", "Bearer", "pplx-", "r8_", "AKIA"};
 	size_t n = strlen(word);
 	bool upper = false, lower = false, digit = false;
 

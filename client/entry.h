@@ -1,4 +1,5 @@
-/* entry.h - a key's way in: the terminal without echo, stdin, a descriptor (THREATS.md section 3.4). */
+/* entry.h - a key's way in: the terminal without echo, stdin, a descriptor (THREATS.md
+ * section 3.4). */
 #ifndef CLIENT_ENTRY_H
 #define CLIENT_ENTRY_H
 
@@ -9,7 +10,8 @@
 
 #define ENTRY_MAX_BYTES 4096
 
-/* The bytes of a key, in memory that is locked (where allowed), kept out of core dumps and wiped. */
+/* The bytes of a key, in memory that is locked (where allowed), kept out of core dumps and wiped.
+ */
 struct entry {
 	char *bytes;
 	size_t len;

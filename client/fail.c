@@ -17,8 +17,8 @@ derive_why(const struct error *err, struct buf *why)
 	char span[32];
 
 	if (err->http_status != 0 && strstr(err->message, "HTTP") == NULL)
-		buf_addf(why, "%s answered HTTP %d", err->provider[0] != '\0' ? err->provider : "the provider",
-		    err->http_status);
+		buf_addf(why, "%s answered HTTP %d",
+		    err->provider[0] != '\0' ? err->provider : "the provider", err->http_status);
 	if (err->retry_after_ms > 0) {
 		duration_format(err->retry_after_ms, span, sizeof(span));
 		buf_addf(why, "%sit says to wait %s", why->len > 0 ? "; " : "", span);
@@ -187,7 +187,8 @@ fail_music(struct app *a, const char *verb)
 
 	error_set(&err, MP_E_INVALID_PARAMS,
 	    "\"%.20s\" is a Music Player Daemon command; this is the model provider client", verb);
-	error_hint(&err, "call the music client by its own path, or install modelpd without the mpc name "
-	                 "(man modelpc, COEXISTENCE)");
+	error_hint(&err,
+	    "call the music client by its own path, or install modelpd without the mpc name "
+	    "(man modelpc, COEXISTENCE)");
 	return fail_as(a, &err, "", "music_command", EXIT_USAGE);
 }

@@ -12,7 +12,8 @@ each_line(const char *text, void (*each)(const char *line, int n, const char *re
 	while (*text != '\0') {
 		size_t n = strcspn(text, "\n"), tab = strcspn(text, "\t\n");
 
-		each(text, (int)tab, tab < n ? text + tab + 1 : "", tab < n ? (int)(n - tab - 1) : 0);
+		each(text, (int)tab, tab < n ? text + tab + 1 : "",
+		    tab < n ? (int)(n - tab - 1) : 0);
 		text += n + (text[n] == '\n');
 	}
 }
@@ -40,8 +41,8 @@ print_options(const char *rows)
 
 		if (row.letter != 0)
 			snprintf(letter, sizeof(letter), "-%c, ", row.letter);
-		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row.name, row.value[0] != '\0' ? " " : "",
-		    row.value);
+		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row.name,
+		    row.value[0] != '\0' ? " " : "", row.value);
 		printf("  %-26s%.*s%s\n", left, (int)row.help_len, row.help,
 		    row.repeats ? " (may be repeated)" : "");
 	}
@@ -75,8 +76,10 @@ print_command(const struct command *c)
 	}
 	puts("\nOptions of every command");
 	print_options(command_global_options);
-	puts("\nExit codes: 0 done, 1 failure, 2 usage, 3 unknown name, 4 key, 5 no daemon, 6 provider down,\n"
-	     "7 rate limit or quota, 8 timeout, 9 conflict, 10 not our daemon, 130 interrupted. man modelpc");
+	puts("\nExit codes: 0 done, 1 failure, 2 usage, 3 unknown name, 4 key, 5 no daemon, 6 "
+	     "provider down,\n"
+	     "7 rate limit or quota, 8 timeout, 9 conflict, 10 not our daemon, 130 interrupted. "
+	     "man modelpc");
 	return 0;
 }
 

@@ -12,7 +12,8 @@
 static int
 too_large(const char *name, struct error *err)
 {
-	error_set(err, MP_E_TOO_LARGE, "%.100s is too large: text and files together may have %d MiB", name,
+	error_set(err, MP_E_TOO_LARGE,
+	    "%.100s is too large: text and files together may have %d MiB", name,
 	    (int)(INPUT_MAX_BYTES >> 20));
 	error_hint(err, "send less, or the part that matters");
 	return MP_E_TOO_LARGE;
@@ -31,7 +32,8 @@ input_read(int fd, const char *name, struct buf *out, struct error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set(err, MP_E_INVALID_PARAMS, "cannot read %.100s: %s", name, strerror(errno));
+			return error_set(err, MP_E_INVALID_PARAMS, "cannot read %.100s: %s", name,
+			    strerror(errno));
 		if (buf_add(out, piece, (size_t)n) != 0)
 			return too_large(name, err);
 	}
@@ -92,7 +94,8 @@ add_file(struct pack *p, const char *path, size_t *total, struct error *err)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r;
 
 	if (fd < 0)
-		return error_set(err, MP_E_INVALID_PARAMS, "cannot open %.200s: %s", path, strerror(errno));
+		return error_set(
+		    err, MP_E_INVALID_PARAMS, "cannot open %.200s: %s", path, strerror(errno));
 	buf_init(&bytes, *total < INPUT_MAX_BYTES ? INPUT_MAX_BYTES - *total : 1);
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
 		r = error_set(err, MP_E_INVALID_PARAMS, "%.200s is a directory", path);
@@ -150,7 +153,8 @@ input_options(struct app *a, struct pack *p, struct error *err)
 	pack_map_begin(p);
 	while (r == 0 && (text = args_each(&a->args, "option", &at)) != NULL) {
 		if ((equals = strchr(text, '=')) == NULL || equals == text) {
-			r = error_set(err, MP_E_INVALID_PARAMS, "option \"%.60s\" is not of the form K=V", text);
+			r = error_set(err, MP_E_INVALID_PARAMS,
+			    "option \"%.60s\" is not of the form K=V", text);
 			break;
 		}
 		pack_str_n(p, text, (size_t)(equals - text));

@@ -15,13 +15,13 @@ struct app;
 /* Reads fd to its end. MP_E_TOO_LARGE over the buffer's ceiling. name is for the message. */
 int input_read(int fd, const char *name, struct buf *out, struct error *err);
 
-/* Words joined by blanks; a lone "-" stands for stdin; else stdin, when it is no terminal, follows after a
- * blank line. *given = there was any source at all. */
+/* Words joined by blanks; a lone "-" stands for stdin; else stdin, when it is no terminal, follows
+ * after a blank line. *given = there was any source at all. */
 int input_text(struct app *a, struct buf *out, bool *given, struct error *err);
 /* Writes the list of attachments for every --file; *total counts bytes so far. */
 int input_files(struct app *a, struct pack *p, size_t *total, struct error *err);
-/* Writes the map of options for every -o K=V: numbers, true, false, null and JSON keep their type, all else is
- * text. */
+/* Writes the map of options for every -o K=V: numbers, true, false, null and JSON keep their type,
+ * all else is text. */
 int input_options(struct app *a, struct pack *p, struct error *err);
 void input_option_value(struct pack *p, const char *text);
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
-static int pipe_fds[2] = { -1, -1 };
+static int pipe_fds[2] = {-1, -1};
 
 static void
 on_signal(int number)
@@ -23,7 +23,7 @@ int
 interrupt_catch(void)
 {
 	/* RESETHAND: who presses Ctrl-C twice wants to be out */
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
 	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) != 0)
 		return -1;

@@ -78,7 +78,8 @@ link_open(struct app *a)
 		return link_fail(a, &err);
 	if (a->no_spawn)
 		return fail_no_daemon(a, "the daemon is not running",
-		    app_format(a, "nothing listens on %s, and starting it was not wanted here", a->paths.socket),
+		    app_format(a, "nothing listens on %s, and starting it was not wanted here",
+			a->paths.socket),
 		    "mpc daemon start");
 	if (spawn_is_foreign(a))
 		return fail_no_daemon(a, "the daemon is not running",
@@ -87,7 +88,8 @@ link_open(struct app *a)
 	if (fd >= 0)
 		r = adopt(a, fd);
 	else if (why.len > 0)
-		r = fail_no_daemon(a, "cannot start the daemon", app_format(a, "%s", buf_str(&why)), "mpc doctor");
+		r = fail_no_daemon(
+		    a, "cannot start the daemon", app_format(a, "%s", buf_str(&why)), "mpc doctor");
 	else
 		r = link_fail(a, &err);
 	buf_clear(&why);
@@ -139,7 +141,8 @@ read_hello(struct app *a, const struct value *result)
 {
 	const struct value *caps = value_get(result, "caps");
 	struct slice version = value_slice(value_get(value_get(result, "server"), "version"));
-	size_t n = version.len < sizeof(a->server_version) ? version.len : sizeof(a->server_version) - 1;
+	size_t n =
+	    version.len < sizeof(a->server_version) ? version.len : sizeof(a->server_version) - 1;
 
 	if (n > 0)
 		memcpy(a->server_version, version.data, n);
@@ -170,7 +173,8 @@ link_next(struct app *a, struct message *m, int timeout_ms, struct error *err)
 
 /* link_next with the spinner and the run's time limit. */
 static int
-wait_message(struct app *a, struct spinner *spinner, int64_t until, struct message *m, struct error *err)
+wait_message(
+    struct app *a, struct spinner *spinner, int64_t until, struct message *m, struct error *err)
 {
 	for (;;) {
 		int64_t left = until - term_now_ms();
@@ -187,8 +191,8 @@ wait_message(struct app *a, struct spinner *spinner, int64_t until, struct messa
 
 int
 link_gather(struct app *a, const uint32_t *msgids, size_t n,
-    void (*on_reply)(void *arg, size_t i, const struct value *result, const struct error *err), void *arg,
-    struct error *err)
+    void (*on_reply)(void *arg, size_t i, const struct value *result, const struct error *err),
+    void *arg, struct error *err)
 {
 	int64_t until = term_now_ms() + (a->timeout_ms != 0 ? a->timeout_ms : LINK_LONG_MS);
 	struct spinner spinner;
@@ -237,8 +241,9 @@ link_send(struct app *a, uint32_t *msgid, struct error *err)
 int
 link_try(struct app *a, const struct value **result, struct error *err)
 {
-	int64_t until = term_now_ms() + (a->timeout_ms != 0 ? a->timeout_ms : a->long_wait ? LINK_LONG_MS
-	                                                                                    : LINK_TIMEOUT_MS);
+	int64_t until = term_now_ms() + (a->timeout_ms != 0 ? a->timeout_ms
+					    : a->long_wait  ? LINK_LONG_MS
+							    : LINK_TIMEOUT_MS);
 	struct spinner spinner;
 	struct message m;
 	uint32_t id;
@@ -285,11 +290,13 @@ write_params(struct pack *p, const char *text, struct error *err)
 	int r = json_read(&j, text, strlen(text), JSON_STRICT);
 
 	if (r != 0)
-		r = error_set(err, MP_E_INVALID_PARAMS, "the parameters are not JSON: %s at byte %zu",
+		r = error_set(err, MP_E_INVALID_PARAMS,
+		    "the parameters are not JSON: %s at byte %zu",
 		    j.problem != NULL ? j.problem : "unreadable", j.problem_offset);
 	else if (!json_is(&j, 0, JSON_OBJECT))
 		r = error_set(err, MP_E_INVALID_PARAMS, "the parameters must be one JSON object");
-	for (uint32_t key = r == 0 ? json_first(&j, 0) : JSON_NONE; key != JSON_NONE; key = json_next(&j, key)) {
+	for (uint32_t key = r == 0 ? json_first(&j, 0) : JSON_NONE; key != JSON_NONE;
+	     key = json_next(&j, key)) {
 		struct buf name = BUF_INIT;
 
 		json_string(&j, key, &name);
@@ -372,8 +379,9 @@ link_find_scope(struct app *a)
 		pack_array_end(p);
 		r = link_end(a, &result);
 		if (r == 0) {
-			const char *own[] = { terminal, project };
-			const char *scope = choose(value_get(value_get(result, "snapshot"), "overrides"), own, 2);
+			const char *own[] = {terminal, project};
+			const char *scope =
+			    choose(value_get(value_get(result, "snapshot"), "overrides"), own, 2);
 
 			if (scope != NULL)
 				link_set_scope(a, scope);

@@ -47,7 +47,8 @@ run_of(const char *s, size_t n, char c)
 	return i;
 }
 
-/* How many of the bytes at the start of the line are a fence's run; 0 = none. *indent: blanks before it. */
+/* How many of the bytes at the start of the line are a fence's run; 0 = none. *indent: blanks
+ * before it. */
 static size_t
 fence_at(const char *s, size_t n, char *c, size_t *indent)
 {
@@ -70,8 +71,8 @@ start_code_line(struct markdown *m, struct buf *out, size_t line, bool whole)
 	/* a line that begins like the closing fence is judged when it is whole */
 	if (!whole && (blanks == line || (blanks <= 3 && m->held.data[blanks] == m->fence)))
 		return false;
-	if (whole && run >= m->fence_size && c == m->fence && indent + run + run_of(m->held.data + indent + run,
-	        line - indent - run, ' ') == line) {
+	if (whole && run >= m->fence_size && c == m->fence &&
+	    indent + run + run_of(m->held.data + indent + run, line - indent - run, ' ') == line) {
 		buf_drain(&m->held, line);
 		m->fence = 0;
 		buf_adds(out, "\033[22m");
@@ -102,7 +103,8 @@ bullet(struct markdown *m, struct buf *out, size_t blanks, size_t line)
 {
 	char c = blanks < line ? m->held.data[blanks] : 0;
 
-	if (blanks + 1 >= line || (c != '-' && c != '*' && c != '+') || m->held.data[blanks + 1] != ' ')
+	if (blanks + 1 >= line || (c != '-' && c != '*' && c != '+') ||
+	    m->held.data[blanks + 1] != ' ')
 		return false;
 	emit(m, out, blanks);
 	buf_adds(out, m->utf8 ? "•" : "*");
@@ -128,7 +130,8 @@ start_line(struct markdown *m, struct buf *out, bool end)
 		return false;
 	m->inside = true;
 	/* backticks later in the line: inline code that merely begins the line */
-	if (run > 0 && (c == '~' || memchr(m->held.data + indent + run, '`', line - indent - run) == NULL)) {
+	if (run > 0 &&
+	    (c == '~' || memchr(m->held.data + indent + run, '`', line - indent - run) == NULL)) {
 		open_fence(m, out, line, run, indent, c);
 		return true;
 	}
@@ -159,7 +162,8 @@ find_close(const char *s, size_t from, size_t end, char c, size_t n)
 		if (s[i] != c)
 			continue;
 		run = run_of(s + i, end - i, c);
-		if (run == n && (c == '`' || (s[i - 1] != ' ' && (i + n == end || !is_word(s[i + n])))))
+		if (run == n &&
+		    (c == '`' || (s[i - 1] != ' ' && (i + n == end || !is_word(s[i + n])))))
 			return i;
 		i += run - 1;
 	}
@@ -177,7 +181,8 @@ span(struct markdown *m, struct buf *out, size_t line, bool whole)
 
 	if (!whole && n == line)
 		return false; /* the run may go on */
-	if ((c != '`' && (n > 2 || is_word(m->last) || n == line || m->held.data[n] == ' ')) || n == line) {
+	if ((c != '`' && (n > 2 || is_word(m->last) || n == line || m->held.data[n] == ' ')) ||
+	    n == line) {
 		emit(m, out, n);
 		return true;
 	}

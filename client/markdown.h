@@ -1,8 +1,8 @@
 /* markdown.h - Markdown for a terminal, as it streams in.
  *
- * Text is passed on at once wherever it cannot become something else; the start of a line and an open
- * marker wait for their end. Nothing but the markers themselves is dropped, and what turns out to be no marker is
- * printed as it came. */
+ * Text is passed on at once wherever it cannot become something else; the start of a line and an
+ * open marker wait for their end. Nothing but the markers themselves is dropped, and what turns out
+ * to be no marker is printed as it came. */
 #ifndef CLIENT_MARKDOWN_H
 #define CLIENT_MARKDOWN_H
 
@@ -12,12 +12,12 @@
 #include "protocol/base/buf.h"
 
 struct markdown {
-	struct buf held;    /* not printed yet */
-	bool inside;        /* the start of this line has been dealt with */
-	char fence;         /* '`' or '~' inside a code block, else 0 */
+	struct buf held; /* not printed yet */
+	bool inside;     /* the start of this line has been dealt with */
+	char fence;      /* '`' or '~' inside a code block, else 0 */
 	size_t fence_size;
-	const char *ends;   /* printed at the end of the line: "" or the end of a heading's bold */
-	char last;          /* the byte printed last on this line; 0 = none */
+	const char *ends; /* printed at the end of the line: "" or the end of a heading's bold */
+	char last;        /* the byte printed last on this line; 0 = none */
 	bool utf8;
 };
 

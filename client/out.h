@@ -23,13 +23,13 @@ struct column {
 };
 struct table;
 struct table *table_new(struct app *a, const struct column *columns, size_t count);
-/* The next cell, left to right, row by row. `plain` is the full value for --plain; NULL = as shown; a NULL text
- * is "-" (in plain: empty). color is an SGR code or NULL. Texts are copied. */
+/* The next cell, left to right, row by row. `plain` is the full value for --plain; NULL = as shown;
+ * a NULL text is "-" (in plain: empty). color is an SGR code or NULL. Texts are copied. */
 void table_cell(struct table *t, const char *text, const char *plain, const char *color);
 /* Prints and frees it. Tab-separated without a header in plain form; else through libsmartcols. */
 void table_print(struct table *t);
-/* How wide each column may be so that the sum fits `room`: the widest text column gives way first. For tests
- * too. widths are changed in place. */
+/* How wide each column may be so that the sum fits `room`: the widest text column gives way first.
+ * For tests too. widths are changed in place. */
 void table_shrink(const struct column *columns, size_t *widths, size_t count, size_t room);
 
 /* ---- words ---- */
@@ -44,7 +44,8 @@ const char *out_count(struct app *a, int64_t n);
 const char *out_latency(struct app *a, int64_t ms);
 /* "$0.0031", "$3.41" */
 const char *out_money(struct app *a, int64_t microusd);
-/* "everywhere", "in this terminal", "in this project", "in scope X" for a scope's name ("" = global). */
+/* "everywhere", "in this terminal", "in this project", "in scope X" for a scope's name ("" =
+ * global). */
 const char *out_scope(struct app *a, struct slice scope);
 
 #endif

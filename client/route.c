@@ -62,9 +62,9 @@ route_why(struct app *a, const struct value *route, const struct value *why, int
 		return "as asked for";
 	if (!value_equals(kind, "temporary"))
 		return since > 0 ? app_format(a, "chosen %s, %s", where, out_ago(a, since, now_ms))
-		                 : app_format(a, "chosen %s", where);
+				 : app_format(a, "chosen %s", where);
 	text = expires > 0 ? app_format(a, "temporary %s, %s", where, out_left(a, expires, now_ms))
-	                   : app_format(a, "temporary %s, until cleared or reboot", where);
+			   : app_format(a, "temporary %s, until cleared or reboot", where);
 	if (next != NULL)
 		text = app_format(a, "%s %s %s", text, glyph_arrow(a), app_member(a, next, "ref"));
 	return text;
@@ -73,7 +73,8 @@ route_why(struct app *a, const struct value *route, const struct value *why, int
 const char *
 route_problem(struct app *a, const struct value *problem)
 {
-	const char *hint = app_member(a, problem, "hint"), *what = app_member(a, problem, "message");
+	const char *hint = app_member(a, problem, "hint"),
+		   *what = app_member(a, problem, "message");
 
 	return *hint != '\0' ? app_format(a, "%s (%s)", what, hint) : what;
 }

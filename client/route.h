@@ -10,8 +10,10 @@ struct app;
 
 /* "openrouter:gpt-4 (gpt)" */
 const char *route_name(struct app *a, const struct value *route);
-/* "everywhere, 3h ago", "in this terminal, 27 min left -> sonnet". `why` holds the layers (may be NULL). */
-const char *route_why(struct app *a, const struct value *route, const struct value *why, int64_t now_ms);
+/* "everywhere, 3h ago", "in this terminal, 27 min left -> sonnet". `why` holds the layers (may be
+ * NULL). */
+const char *route_why(
+    struct app *a, const struct value *route, const struct value *why, int64_t now_ms);
 /* The next layer that holds a choice below the winner; NULL = none. */
 const struct value *route_next(const struct value *why);
 /* What a layer is: "this request", "persistent, everywhere". */

@@ -20,7 +20,8 @@ scope_environment(void)
 	return s != NULL && *s != '\0' && strlen(s) <= SCOPE_MAX_BYTES ? s : NULL;
 }
 
-/* The controlling terminal as the kernel knows it: all of stdin, stdout and stderr may be redirected. */
+/* The controlling terminal as the kernel knows it: all of stdin, stdout and stderr may be
+ * redirected. */
 static int
 controlling_terminal(long *session, long *device)
 {
@@ -55,7 +56,8 @@ scope_terminal(void)
 	major_no = major((dev_t)device);
 	minor_no = minor((dev_t)device);
 	if (major_no >= 136 && major_no <= 143)
-		snprintf(text, sizeof(text), "tty:pts/%u@%ld", (major_no - 136) * 256 + minor_no, session);
+		snprintf(text, sizeof(text), "tty:pts/%u@%ld", (major_no - 136) * 256 + minor_no,
+		    session);
 	else if (major_no == 4)
 		snprintf(text, sizeof(text), "tty:tty%u@%ld", minor_no, session);
 	else

@@ -22,10 +22,15 @@
 #define POLL_MS 5
 
 /* What a daemon that lives for days may know of the shell that happened to start it. */
-static const char *const allowed[] = { "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR" };
-static const char *const allowed_prefixes[] = { "LC_", "XDG_", "MODELPD_",
+static const char *const allowed[] = {"HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"};
+static const char *const allowed_prefixes[] = {
+    "LC_",
+    "XDG_",
+    "MODELPD_",
 #ifdef MPD_SANITIZED
-	"ASAN_OPTIONS=", "LSAN_OPTIONS=", "UBSAN_OPTIONS=",
+    "ASAN_OPTIONS=",
+    "LSAN_OPTIONS=",
+    "UBSAN_OPTIONS=",
 #endif
 };
 
@@ -99,22 +104,25 @@ now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* Closes what the shell left open, and its limits: both would last as long as the daemon. */
+#define LIFT_LIMIT(which)                                                                          \
+	do {                                                                                       \
+		if (getrlimit(which, &rl) == 0) {                                                  \
+			rl.rlim_cur = rl.rlim_max;                                                 \
+			setrlimit(which, &rl);                                                     \
+		}                                                                                  \
+	} while (0)
+
+/* The shell's soft limits would last as long as the daemon. It raises its files itself, and the
+ * stack keeps the usual size. */
 static void
 reset_limits(void)
 {
-	static const int limits[] = { RLIMIT_NOFILE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_AS, RLIMIT_FSIZE };
 	struct rlimit rl;
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		if (getrlimit(limits[i], &rl) != 0)
-			continue;
-		/* the stack keeps its usual soft limit; the daemon raises its files itself */
-		if (limits[i] == RLIMIT_STACK || limits[i] == RLIMIT_NOFILE)
-			continue;
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(limits[i], &rl);
-	}
+	LIFT_LIMIT(RLIMIT_DATA);
+	LIFT_LIMIT(RLIMIT_AS);
+	LIFT_LIMIT(RLIMIT_FSIZE);
+	LIFT_LIMIT(RLIMIT_CPU);
 }
 
 static void
@@ -137,7 +145,8 @@ become(const char *const *argv, char *const *envp, int err_fd)
 
 	reset_signals();
 	setsid();
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err_fd, 2) < 0 || chdir("/") != 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err_fd, 2) < 0 ||
+	    chdir("/") != 0)
 		_exit(127);
 	closefrom(3);
 	umask(077);
@@ -238,11 +247,13 @@ connect_until(struct app *a, struct child *c, int64_t until, struct buf *why, st
 		if (fd >= 0 || (fd != MP_E_NOT_FOUND && fd != MP_E_BUSY))
 			break;
 		/* 75: another one was faster; it will answer. */
-		if (ended && !(WIFEXITED(c->status) && (WEXITSTATUS(c->status) == 0 || WEXITSTATUS(c->status) == 75))) {
+		if (ended && !(WIFEXITED(c->status) &&
+				 (WEXITSTATUS(c->status) == 0 || WEXITSTATUS(c->status) == 75))) {
 			last_line(&c->said, why);
 			if (why->len == 0)
 				buf_addf(why, "it ended at once (status %d)",
-				    WIFEXITED(c->status) ? WEXITSTATUS(c->status) : 128 + WTERMSIG(c->status));
+				    WIFEXITED(c->status) ? WEXITSTATUS(c->status)
+							 : 128 + WTERMSIG(c->status));
 			break;
 		}
 		if (now_ms() >= until) {
@@ -260,14 +271,15 @@ connect_until(struct app *a, struct child *c, int64_t until, struct buf *why, st
 static int
 try_systemd(struct app *a, int64_t until, struct error *err)
 {
-	static const char *const argv[] = { "/usr/bin/systemctl", "--user", "--quiet", "start", "modelpd.socket",
-		NULL };
+	static const char *const argv[] = {
+	    "/usr/bin/systemctl", "--user", "--quiet", "start", "modelpd.socket", NULL};
 	const char *runtime = getenv("XDG_RUNTIME_DIR"), *own = getenv("MODELPD_SOCKET");
 	struct child c;
 	char path[PATH_MAX];
 	int r = MP_E_NOT_FOUND;
 
-	if (runtime == NULL || (own != NULL && *own != '\0') || args_value(&a->args, "socket") != NULL)
+	if (runtime == NULL || (own != NULL && *own != '\0') ||
+	    args_value(&a->args, "socket") != NULL)
 		return MP_E_NOT_FOUND;
 	if (snprintf(path, sizeof(path), "%s/systemd/private", runtime) >= (int)sizeof(path) ||
 	    access(path, F_OK) != 0 || access(argv[0], X_OK) != 0)
@@ -287,12 +299,13 @@ run_daemon(struct app *a, int64_t until, struct buf *why, struct error *err)
 {
 	const char *socket = args_value(&a->args, "socket");
 	char *program = spawn_program();
-	const char *argv[5] = { program, "--detach", NULL, NULL, NULL };
+	const char *argv[5] = {program, "--detach", NULL, NULL, NULL};
 	struct child c;
 	int r;
 
 	if (program == NULL) {
-		buf_adds(why, "its program modelpd is neither beside this one nor at " MPD_DAEMON_PATH);
+		buf_adds(
+		    why, "its program modelpd is neither beside this one nor at " MPD_DAEMON_PATH);
 		return error_set(err, MP_E_NOT_FOUND, "no daemon program");
 	}
 	if (socket != NULL) {
@@ -325,7 +338,8 @@ start_locked(struct app *a, int dir, int64_t until, struct buf *why, struct erro
 	int fd = MP_E_NOT_FOUND;
 
 	if (lock < 0) {
-		buf_addf(why, "cannot open start.lock in %s: %s", a->paths.run_dir, strerror(errno));
+		buf_addf(
+		    why, "cannot open start.lock in %s: %s", a->paths.run_dir, strerror(errno));
 		return error_set(err, MP_E_STORAGE, "no lock");
 	}
 	if (lock_until(lock, until) != 0)

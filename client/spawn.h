@@ -9,8 +9,8 @@ struct app;
 
 #define SPAWN_TIMEOUT_MS 3000
 
-/* Starts it under a lock that all clients share, and connects. The connected fd, or MP_E_... with why in
- * *why. Never PATH: the modelpd beside our own program, or the one of the build. */
+/* Starts it under a lock that all clients share, and connects. The connected fd, or MP_E_... with
+ * why in *why. Never PATH: the modelpd beside our own program, or the one of the build. */
 int spawn_and_connect(struct app *a, struct buf *why, struct error *err);
 
 /* True when a daemon must not be started from here: root calling for another user. */
@@ -18,7 +18,8 @@ bool spawn_is_foreign(const struct app *a);
 
 /* The daemon's program, an absolute path; NULL when there is none. Caller frees. */
 char *spawn_program(void);
-/* The environment it gets: an allow-list of ours. NULL-terminated, both levels freed by the caller. */
+/* The environment it gets: an allow-list of ours. NULL-terminated, both levels freed by the caller.
+ */
 char **spawn_environment(char *const *from);
 
 #endif

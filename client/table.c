@@ -1,4 +1,5 @@
-/* table.c - tables by libsmartcols, which is loaded when one is printed: `mpc status` never pays for it. */
+/* table.c - tables by libsmartcols, which is loaded when one is printed: `mpc status` never pays
+ * for it. */
 #include "client/out.h"
 
 #include <dlfcn.h>
@@ -52,15 +53,19 @@ smartcols_load(struct smartcols *s)
 		const char *name;
 		void *slot;
 	} symbols[] = {
-		{ "scols_new_table", &s->new_table }, { "scols_unref_table", &s->unref_table },
-		{ "scols_table_new_column", &s->new_column }, { "scols_table_new_line", &s->new_line },
-		{ "scols_line_set_data", &s->set_data }, { "scols_line_get_cell", &s->get_cell },
-		{ "scols_cell_set_color", &s->set_color },
-		{ "scols_table_enable_colors", &s->enable_colors },
-		{ "scols_table_enable_noencoding", &s->enable_noencoding },
-		{ "scols_table_set_termforce", &s->set_termforce },
-		{ "scols_table_set_column_separator", &s->set_separator },
-		{ "scols_table_set_termwidth", &s->set_termwidth }, { "scols_print_table", &s->print },
+	    {"scols_new_table", &s->new_table},
+	    {"scols_unref_table", &s->unref_table},
+	    {"scols_table_new_column", &s->new_column},
+	    {"scols_table_new_line", &s->new_line},
+	    {"scols_line_set_data", &s->set_data},
+	    {"scols_line_get_cell", &s->get_cell},
+	    {"scols_cell_set_color", &s->set_color},
+	    {"scols_table_enable_colors", &s->enable_colors},
+	    {"scols_table_enable_noencoding", &s->enable_noencoding},
+	    {"scols_table_set_termforce", &s->set_termforce},
+	    {"scols_table_set_column_separator", &s->set_separator},
+	    {"scols_table_set_termwidth", &s->set_termwidth},
+	    {"scols_print_table", &s->print},
 	};
 
 	if ((s->handle = dlopen("libsmartcols.so.1", RTLD_LAZY | RTLD_LOCAL)) == NULL)
@@ -70,7 +75,8 @@ smartcols_load(struct smartcols *s)
 
 		if (f == NULL)
 			return false;
-		memcpy(symbols[i].slot, &f, sizeof(f)); /* ISO C has no cast from data to function */
+		memcpy(
+		    symbols[i].slot, &f, sizeof(f)); /* ISO C has no cast from data to function */
 	}
 	return true;
 }
@@ -120,7 +126,7 @@ print_plain(const struct table *t)
 static size_t
 text_width(const char *s)
 {
-	mbstate_t state = { 0 };
+	mbstate_t state = {0};
 	size_t width = 0, left = strlen(s);
 	wchar_t c;
 
@@ -142,7 +148,7 @@ text_width(const char *s)
 static void
 cut(char **text, size_t width, bool utf8)
 {
-	mbstate_t state = { 0 };
+	mbstate_t state = {0};
 	const char *mark = utf8 ? "…" : "~";
 	const char *s = *text;
 	size_t used = 0, left = strlen(s);
@@ -241,14 +247,15 @@ print_smart(struct table *t, const struct smartcols *s)
 static void
 use_locale(const struct app *a)
 {
-	if (setlocale(LC_CTYPE, "") == NULL || (a->utf8 && strcmp(nl_langinfo(CODESET), "UTF-8") != 0))
+	if (setlocale(LC_CTYPE, "") == NULL ||
+	    (a->utf8 && strcmp(nl_langinfo(CODESET), "UTF-8") != 0))
 		setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 void
 table_print(struct table *t)
 {
-	struct smartcols s = { 0 };
+	struct smartcols s = {0};
 
 	if (t->app->form == FORM_PLAIN) {
 		print_plain(t);

@@ -20,10 +20,12 @@ template_check(const char *format, struct error *err)
 		}
 		n = strcspn(s + 1, "{}");
 		if (s[n + 1] != '}')
-			return error_set(err, MP_E_INVALID_PARAMS, "the brace at byte %zu of the format is not closed",
+			return error_set(err, MP_E_INVALID_PARAMS,
+			    "the brace at byte %zu of the format is not closed",
 			    (size_t)(s - format));
 		if (n == 0 || n > PATH_BYTES)
-			return error_set(err, MP_E_INVALID_PARAMS, "nothing is named between the braces at byte %zu",
+			return error_set(err, MP_E_INVALID_PARAMS,
+			    "nothing is named between the braces at byte %zu",
 			    (size_t)(s - format));
 		s += n + 1;
 	}
@@ -40,7 +42,7 @@ add_path(struct slice path, const struct value *(*look)(void *arg, struct slice 
 
 	while (path.len > 0) {
 		const char *dot = memchr(path.data, '.', path.len);
-		struct slice name = { path.data, dot != NULL ? (size_t)(dot - path.data) : path.len };
+		struct slice name = {path.data, dot != NULL ? (size_t)(dot - path.data) : path.len};
 		char key[PATH_BYTES + 1];
 
 		memcpy(key, name.data, name.len);
@@ -74,12 +76,12 @@ add_path(struct slice path, const struct value *(*look)(void *arg, struct slice 
 }
 
 static void
-add_alternatives(struct slice s, const struct value *(*look)(void *arg, struct slice name), void *arg,
-    struct buf *out)
+add_alternatives(struct slice s, const struct value *(*look)(void *arg, struct slice name),
+    void *arg, struct buf *out)
 {
 	while (s.len > 0) {
 		const char *bar = memchr(s.data, '|', s.len);
-		struct slice one = { s.data, bar != NULL ? (size_t)(bar - s.data) : s.len };
+		struct slice one = {s.data, bar != NULL ? (size_t)(bar - s.data) : s.len};
 
 		if (add_path(one, look, arg, out))
 			return;
@@ -89,8 +91,8 @@ add_alternatives(struct slice s, const struct value *(*look)(void *arg, struct s
 }
 
 void
-template_render(const char *format, const struct value *(*look)(void *arg, struct slice name), void *arg,
-    struct buf *out)
+template_render(const char *format, const struct value *(*look)(void *arg, struct slice name),
+    void *arg, struct buf *out)
 {
 	while (*format != '\0') {
 		size_t n = strcspn(format, "{");
@@ -105,7 +107,7 @@ template_render(const char *format, const struct value *(*look)(void *arg, struc
 			continue;
 		}
 		n = strcspn(format + 1, "}");
-		add_alternatives((struct slice){ format + 1, n }, look, arg, out);
+		add_alternatives((struct slice){format + 1, n}, look, arg, out);
 		format += n + 2;
 	}
 }

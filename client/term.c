@@ -101,14 +101,14 @@ term_wall_ms(void)
 void
 spinner_start(struct spinner *s, const struct app *a, const char *what)
 {
-	*s = (struct spinner){ .a = a, .what = what, .since_ms = term_now_ms() };
+	*s = (struct spinner){.a = a, .what = what, .since_ms = term_now_ms()};
 }
 
 void
 spinner_tick(struct spinner *s)
 {
-	static const char *const round_utf8[] = { "⠋", "⠙", "⠸", "⠴", "⠦", "⠇" };
-	static const char *const round_ascii[] = { "|", "/", "-", "\\", "|", "/" };
+	static const char *const round_utf8[] = {"⠋", "⠙", "⠸", "⠴", "⠦", "⠇"};
+	static const char *const round_ascii[] = {"|", "/", "-", "\\", "|", "/"};
 	int64_t now = term_now_ms(), waited = now - s->since_ms;
 
 	if (!s->a->err_tty || s->a->quiet || waited < 300 || now - s->drawn_ms < 100)

@@ -23,7 +23,8 @@ unsigned term_width(void);
 int64_t term_now_ms(void);  /* monotonic */
 int64_t term_wall_ms(void); /* since the epoch */
 
-/* After 300 ms a glyph turns on stderr, after 2 s it says what it waits for. Silent without a terminal. */
+/* After 300 ms a glyph turns on stderr, after 2 s it says what it waits for. Silent without a
+ * terminal. */
 struct spinner {
 	const struct app *a;
 	const char *what;

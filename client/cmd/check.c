@@ -25,7 +25,8 @@ ask(struct app *a, const char *name, bool deep, const struct value **result, str
 static void
 print_ok(struct app *a, const char *name, const struct value *v)
 {
-	int64_t latency = value_int(value_get(v, "latency_ms"), -1), models = value_int(value_get(v, "models"), -1);
+	int64_t latency = value_int(value_get(v, "latency_ms"), -1),
+		models = value_int(value_get(v, "models"), -1);
 	int64_t first = value_int(value_get(v, "first_token_ms"), -1);
 
 	if (a->form == FORM_PLAIN) {
@@ -49,7 +50,8 @@ print_bad(struct app *a, const char *name, const struct error *err)
 		printf("%s\t%s\t\t\t%s\n", name, error_code(err->code), err->message);
 		return;
 	}
-	printf("%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), name, err->message);
+	printf(
+	    "%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), name, err->message);
 	if (err->hint[0] != '\0')
 		printf("  fix: %s\n", err->hint);
 }
@@ -68,7 +70,9 @@ check_one(struct app *a, const char *name, bool deep)
 		if (a->form == FORM_JSON)
 			out_json(a, v);
 		else
-			print_ok(a, value_size(value_get(v, "ref")) > 0 ? app_member(a, v, "ref") : shown, v);
+			print_ok(a,
+			    value_size(value_get(v, "ref")) > 0 ? app_member(a, v, "ref") : shown,
+			    v);
 		return 0;
 	} else {
 		return link_fail(a, &err);

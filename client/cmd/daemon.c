@@ -26,7 +26,8 @@ fail_not_running(struct app *a)
 
 	error_set(&err, MP_E_NOT_FOUND, "the daemon is not running");
 	error_hint(&err, "mpc daemon start");
-	return fail_as(a, &err, app_format(a, "nothing listens on %s", a->paths.socket), "no_daemon", EXIT_NO_DAEMON);
+	return fail_as(a, &err, app_format(a, "nothing listens on %s", a->paths.socket),
+	    "no_daemon", EXIT_NO_DAEMON);
 }
 
 bool
@@ -71,13 +72,16 @@ daemon_status(struct app *a)
 	duration_format(value_int(value_get(v, "uptime_ms"), 0), span, sizeof(span));
 	if (a->form == FORM_PLAIN)
 		printf("%s\t%lld\t%lld\t%lld\t%s\n", app_member(a, v, "version"),
-		    (long long)value_int(value_get(v, "pid"), 0), (long long)value_int(value_get(v, "uptime_ms"), 0),
-		    (long long)clients, a->paths.socket);
+		    (long long)value_int(value_get(v, "pid"), 0),
+		    (long long)value_int(value_get(v, "uptime_ms"), 0), (long long)clients,
+		    a->paths.socket);
 	else
-		printf("modelpd %s runs, pid %lld, up %s, %lld client%s, %lld stream%s\n  socket %s\n  data   %s\n",
+		printf("modelpd %s runs, pid %lld, up %s, %lld client%s, %lld stream%s\n  socket "
+		       "%s\n  data   %s\n",
 		    app_member(a, v, "version"), (long long)value_int(value_get(v, "pid"), 0), span,
-		    (long long)clients, clients == 1 ? "" : "s", (long long)streams, streams == 1 ? "" : "s",
-		    a->paths.socket, app_member(a, value_get(v, "paths"), "data_dir"));
+		    (long long)clients, clients == 1 ? "" : "s", (long long)streams,
+		    streams == 1 ? "" : "s", a->paths.socket,
+		    app_member(a, value_get(v, "paths"), "data_dir"));
 	return 0;
 }
 
@@ -89,7 +93,8 @@ start(struct app *a, const char *done)
 	int fd, r = 0;
 
 	if (spawn_is_foreign(a)) {
-		error_set(&err, MP_E_NOT_PERMITTED, "root does not start a daemon in another user's home");
+		error_set(&err, MP_E_NOT_PERMITTED,
+		    "root does not start a daemon in another user's home");
 		error_hint(&err, "run mpc as that user");
 		return fail_as(a, &err, "", "no_daemon", EXIT_NO_DAEMON);
 	}
@@ -98,7 +103,8 @@ start(struct app *a, const char *done)
 
 		error_set(&story, fd, "cannot start the daemon");
 		error_hint(&story, "%s", err.hint[0] != '\0' ? err.hint : "mpc doctor");
-		r = fail_as(a, &story, why.len > 0 ? buf_str(&why) : err.message, "no_daemon", EXIT_NO_DAEMON);
+		r = fail_as(a, &story, why.len > 0 ? buf_str(&why) : err.message, "no_daemon",
+		    EXIT_NO_DAEMON);
 	} else {
 		close(fd);
 		if (a->form == FORM_TEXT && !a->quiet)
@@ -156,7 +162,8 @@ stop(struct app *a)
 	spinner_stop(&spinner);
 	if (lock_is_free(a))
 		return 0;
-	error_set(&err, MP_E_TIMEOUT, "the daemon is still stopping after %d s", STOP_WAIT_MS / 1000);
+	error_set(
+	    &err, MP_E_TIMEOUT, "the daemon is still stopping after %d s", STOP_WAIT_MS / 1000);
 	error_hint(&err, "mpc daemon stop --now");
 	return fail_err(a, &err);
 }
@@ -221,7 +228,8 @@ print_log_line(struct app *a, const struct value *line)
 	localtime_r(&s, &tm);
 	strftime(when, sizeof(when), "%F %H:%M:%S", &tm);
 	if (a->form == FORM_PLAIN)
-		printf("%lld\t%s\t%s\n", (long long)at, app_member(a, line, "level"), app_member(a, line, "text"));
+		printf("%lld\t%s\t%s\n", (long long)at, app_member(a, line, "level"),
+		    app_member(a, line, "text"));
 	else
 		printf("%s.%03d %-5s %s\n", when, (int)(at % 1000), app_member(a, line, "level"),
 		    app_member(a, line, "text"));
@@ -263,8 +271,8 @@ cmd_daemon(struct app *a)
 	static const struct {
 		const char *name;
 		int (*run)(struct app *a);
-	} subs[] = { { "status", daemon_status }, { "start", daemon_start }, { "stop", daemon_stop },
-		{ "restart", daemon_restart }, { "reload", daemon_reload }, { "log", daemon_log } };
+	} subs[] = {{"status", daemon_status}, {"start", daemon_start}, {"stop", daemon_stop},
+	    {"restart", daemon_restart}, {"reload", daemon_reload}, {"log", daemon_log}};
 	const char *sub = args_word(&a->args, 0);
 	int r;
 
@@ -273,5 +281,6 @@ cmd_daemon(struct app *a)
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
 		if (strcmp(subs[i].name, sub != NULL ? sub : "status") == 0)
 			return subs[i].run(a);
-	return fail_usage(a, "daemon knows status, start, stop, restart, reload and log, not \"%.40s\"", sub);
+	return fail_usage(
+	    a, "daemon knows status, start, stop, restart, reload and log, not \"%.40s\"", sub);
 }

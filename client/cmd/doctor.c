@@ -1,4 +1,5 @@
-/* doctor: one line per check, with what to do (UX.md section 12). It changes nothing and starts nothing. */
+/* doctor: one line per check, with what to do (UX.md section 12). It changes nothing and starts
+ * nothing. */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -43,7 +44,7 @@ shortened(struct doctor *d, const char *text)
 		text = at + n;
 	}
 	buf_adds(&b, text);
-	out = app_escaped(d->a, (struct slice){ buf_str(&b), b.len });
+	out = app_escaped(d->a, (struct slice){buf_str(&b), b.len});
 	buf_clear(&b);
 	return out;
 }
@@ -52,8 +53,8 @@ shortened(struct doctor *d, const char *text)
 static void __attribute__((format(printf, 5, 6)))
 report(struct doctor *d, enum level level, const char *name, const char *fix, const char *fmt, ...)
 {
-	static const char *const words[] = { "ok", "warn", "FAIL" };
-	static const char *const colors[] = { "32", "33", "31" };
+	static const char *const words[] = {"ok", "warn", "FAIL"};
+	static const char *const colors[] = {"32", "33", "31"};
 	struct buf b = BUF_INIT;
 	va_list ap;
 
@@ -69,10 +70,11 @@ report(struct doctor *d, enum level level, const char *name, const char *fix, co
 		json_kv_string(&d->w, "fix", *fix != '\0' ? shortened(d, fix) : NULL);
 		json_end_object(&d->w);
 	} else if (d->a->form == FORM_PLAIN) {
-		printf("%s\t%s\t%s\t%s\n", words[level], name, shortened(d, buf_str(&b)), shortened(d, fix));
+		printf("%s\t%s\t%s\t%s\n", words[level], name, shortened(d, buf_str(&b)),
+		    shortened(d, fix));
 	} else {
-		printf("%s%-4s%s  %-9s %s\n", sgr_out(d->a, colors[level]), words[level], sgr_out(d->a, "0"), name,
-		    shortened(d, buf_str(&b)));
+		printf("%s%-4s%s  %-9s %s\n", sgr_out(d->a, colors[level]), words[level],
+		    sgr_out(d->a, "0"), name, shortened(d, buf_str(&b)));
 		if (*fix != '\0')
 			printf("%16s fix: %s\n", "", shortened(d, fix));
 	}
@@ -108,7 +110,8 @@ check_socket(struct doctor *d)
 	if (r == 0)
 		report(d, LEVEL_OK, "socket", "", "%s answers and is ours", d->a->paths.socket);
 	else if (r == MP_E_NOT_FOUND)
-		report(d, LEVEL_WARN, "socket", "mpc daemon start", "nothing listens on %s", d->a->paths.socket);
+		report(d, LEVEL_WARN, "socket", "mpc daemon start", "nothing listens on %s",
+		    d->a->paths.socket);
 	else
 		report(d, LEVEL_FAIL, "socket", err.hint, "%s", err.message);
 }
@@ -121,8 +124,8 @@ check_lock(struct doctor *d)
 	bool held;
 
 	if (fd < 0) {
-		report(d, d->runs ? LEVEL_WARN : LEVEL_OK, "lock", d->runs ? "mpc daemon restart" : "", "%s does not exist",
-		    path);
+		report(d, d->runs ? LEVEL_WARN : LEVEL_OK, "lock",
+		    d->runs ? "mpc daemon restart" : "", "%s does not exist", path);
 		return;
 	}
 	held = flock(fd, LOCK_EX | LOCK_NB) != 0;
@@ -130,10 +133,12 @@ check_lock(struct doctor *d)
 	if (held == d->runs)
 		report(d, LEVEL_OK, "lock", "", held ? "held by the daemon" : "free");
 	else if (held)
-		report(d, LEVEL_FAIL, "lock", app_format(d->a, "stop the process named in %s/pid", d->a->paths.run_dir),
+		report(d, LEVEL_FAIL, "lock",
+		    app_format(d->a, "stop the process named in %s/pid", d->a->paths.run_dir),
 		    "a daemon holds %s but does not answer", path);
 	else
-		report(d, LEVEL_WARN, "lock", "mpc daemon restart", "the daemon does not hold %s", path);
+		report(d, LEVEL_WARN, "lock", "mpc daemon restart", "the daemon does not hold %s",
+		    path);
 }
 
 /* ---- what the daemon says ---- */
@@ -155,7 +160,8 @@ check_core(struct doctor *d, int64_t pid)
 	else if (strcmp(soft, "0") == 0)
 		report(d, LEVEL_OK, "cores", "", "the daemon writes no core dumps");
 	else
-		report(d, LEVEL_FAIL, "cores", "mpc daemon restart", "the daemon may write core dumps of up to %s bytes", soft);
+		report(d, LEVEL_FAIL, "cores", "mpc daemon restart",
+		    "the daemon may write core dumps of up to %s bytes", soft);
 }
 
 static void
@@ -175,12 +181,15 @@ check_info(struct doctor *d)
 	version = app_member(d->a, v, "version");
 	pid = value_int(value_get(v, "pid"), 0);
 	report(d, strcmp(version, MPD_VERSION) == 0 ? LEVEL_OK : LEVEL_WARN, "versions",
-	    strcmp(version, MPD_VERSION) == 0 ? "" : "mpc daemon restart", "daemon %s, client %s", version, MPD_VERSION);
+	    strcmp(version, MPD_VERSION) == 0 ? "" : "mpc daemon restart", "daemon %s, client %s",
+	    version, MPD_VERSION);
 	if (value_bool(value_get(v, "read_only"), false))
-		report(d, LEVEL_FAIL, "database", "free space on the disk, then: mpc daemon restart",
+		report(d, LEVEL_FAIL, "database",
+		    "free space on the disk, then: mpc daemon restart",
 		    "it cannot be written since an error");
 	else
-		report(d, LEVEL_OK, "database", "", "%s/state.db was checked at start and takes writes",
+		report(d, LEVEL_OK, "database", "",
+		    "%s/state.db was checked at start and takes writes",
 		    app_member(d->a, value_get(v, "paths"), "data_dir"));
 	check_core(d, pid);
 }
@@ -197,10 +206,11 @@ check_vault(struct doctor *d)
 		return;
 	}
 	if (value_bool(value_get(v, "locked"), false))
-		report(d, LEVEL_FAIL, "vault", "put the key file back, then: mpc daemon restart", "locked: %s",
-		    app_member(d->a, v, "why"));
+		report(d, LEVEL_FAIL, "vault", "put the key file back, then: mpc daemon restart",
+		    "locked: %s", app_member(d->a, v, "why"));
 	else if (!value_bool(value_get(v, "memory_locked"), true))
-		report(d, LEVEL_WARN, "vault", "raise the memlock limit (ulimit -l 8192, LimitMEMLOCK=8M)",
+		report(d, LEVEL_WARN, "vault",
+		    "raise the memlock limit (ulimit -l 8192, LimitMEMLOCK=8M)",
 		    "open, but keys in memory may be swapped out");
 	else
 		report(d, LEVEL_OK, "vault", "", "open, keys are in locked memory");
@@ -221,15 +231,18 @@ check_keys(struct doctor *d)
 	list = value_get(v, "keys");
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *k = value_at(list, i);
-		const char *code = app_member(d->a, k, "code"), *provider = app_member(d->a, k, "provider");
+		const char *code = app_member(d->a, k, "code"),
+			   *provider = app_member(d->a, k, "provider");
 
 		if (*code == '\0')
 			continue;
 		bad++;
-		report(d, LEVEL_WARN, "keys", app_format(d->a, "mpc key set %s", provider), "%s: %s", provider, code);
+		report(d, LEVEL_WARN, "keys", app_format(d->a, "mpc key set %s", provider),
+		    "%s: %s", provider, code);
 	}
 	if (bad == 0)
-		report(d, LEVEL_OK, "keys", "", "%zu stored, none known to be refused", value_size(list));
+		report(d, LEVEL_OK, "keys", "", "%zu stored, none known to be refused",
+		    value_size(list));
 }
 
 static void
@@ -246,11 +259,12 @@ check_clock(struct doctor *d)
 	}
 	/* 2025: older than any release of this program */
 	if (now < 1735689600000)
-		report(d, LEVEL_FAIL, "clock", "set the clock; certificates and expiry depend on it",
+		report(d, LEVEL_FAIL, "clock",
+		    "set the clock; certificates and expiry depend on it",
 		    "the clock says it is %lld seconds after 1970", (long long)(now / 1000));
 	else if (llabs(other - now) > 60000)
-		report(d, LEVEL_WARN, "clock", "mpc daemon restart", "daemon and client are %lld s apart",
-		    (long long)(llabs(other - now) / 1000));
+		report(d, LEVEL_WARN, "clock", "mpc daemon restart",
+		    "daemon and client are %lld s apart", (long long)(llabs(other - now) / 1000));
 	else
 		report(d, LEVEL_OK, "clock", "", "plausible");
 }
@@ -260,8 +274,8 @@ check_clock(struct doctor *d)
 static void
 check_tls(struct doctor *d)
 {
-	static const char *const stores[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
+	static const char *const stores[] = {"/etc/ssl/certs/ca-certificates.crt",
+	    "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++)
@@ -269,21 +283,23 @@ check_tls(struct doctor *d)
 			report(d, LEVEL_OK, "tls", "", "certificates in %s", stores[i]);
 			return;
 		}
-	report(d, LEVEL_FAIL, "tls", "apt install ca-certificates", "no store of certificates was found");
+	report(d, LEVEL_FAIL, "tls", "apt install ca-certificates",
+	    "no store of certificates was found");
 }
 
 static void
 check_environment(struct doctor *d)
 {
-	static const char *const proxies[] = { "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY",
-		"ALL_PROXY" };
+	static const char *const proxies[] = {
+	    "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
 	const char *host = getenv("MPD_HOST"), *found = NULL;
 
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && found == NULL; i++)
 		if (getenv(proxies[i]) != NULL && *getenv(proxies[i]) != '\0')
 			found = proxies[i];
 	if (found != NULL)
-		report(d, LEVEL_WARN, "proxy", "mpc provider set P proxy=URL for each provider behind it",
+		report(d, LEVEL_WARN, "proxy",
+		    "mpc provider set P proxy=URL for each provider behind it",
 		    "%s is set; it is ignored here", found);
 	else
 		report(d, LEVEL_OK, "proxy", "", "no proxy variable is set");
@@ -304,13 +320,13 @@ is_ours(const char *path)
 	self[n] = '\0';
 	base = strrchr(real, '/');
 	return strcmp(real, self) == 0 ||
-	    (base != NULL && (strcmp(base, "/modelpd") == 0 || strcmp(base, "/modelpc") == 0));
+	       (base != NULL && (strcmp(base, "/modelpd") == 0 || strcmp(base, "/modelpc") == 0));
 }
 
 static void
 check_names(struct doctor *d)
 {
-	static const char *const names[] = { "mpd", "mpc" };
+	static const char *const names[] = {"mpd", "mpc"};
 	const char *path = getenv("PATH");
 	size_t others = 0;
 
@@ -323,8 +339,10 @@ check_names(struct doctor *d)
 			if (access(file, X_OK) != 0 || is_ours(file))
 				continue;
 			others++;
-			report(d, LEVEL_WARN, "names", app_format(d->a, "use %s here, or put it later on PATH",
-			    i == 0 ? "modelpd" : "modelpc"), "%s is another program (Music Player Daemon's?)", file);
+			report(d, LEVEL_WARN, "names",
+			    app_format(d->a, "use %s here, or put it later on PATH",
+				i == 0 ? "modelpd" : "modelpc"),
+			    "%s is another program (Music Player Daemon's?)", file);
 		}
 		path += n + (path[n] == ':');
 	}
@@ -335,7 +353,7 @@ check_names(struct doctor *d)
 int
 cmd_doctor(struct app *a)
 {
-	struct doctor d = { .a = a, .home = getenv("HOME") };
+	struct doctor d = {.a = a, .home = getenv("HOME")};
 	int r;
 
 	if ((r = no_more_words(a, 0)) != 0)

@@ -18,25 +18,29 @@ static void
 add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 {
 	const char *last4 = app_member(a, k, "last4"), *code = app_member(a, k, "code");
-	int64_t age = value_int(value_get(k, "age_ms"), -1), ok = value_int(value_get(k, "last_ok_ms"), 0);
+	int64_t age = value_int(value_get(k, "age_ms"), -1),
+		ok = value_int(value_get(k, "last_ok_ms"), 0);
 
 	table_cell(t, app_member(a, k, "provider"), NULL, NULL);
 	table_cell(t, app_member(a, k, "label"), NULL, NULL);
-	table_cell(t, *last4 != '\0' ? app_format(a, "%s%s", a->utf8 ? "…" : "..", last4) : NULL, last4, NULL);
+	table_cell(t, *last4 != '\0' ? app_format(a, "%s%s", a->utf8 ? "…" : "..", last4) : NULL,
+	    last4, NULL);
 	table_cell(t, app_member(a, k, "fingerprint"), NULL, NULL);
 	table_cell(t, app_member(a, k, "source"), NULL, NULL);
-	table_cell(t, age < 0 ? NULL : out_ago(a, now - age, now), age < 0 ? "" : app_format(a, "%lld", (long long)age),
-	    NULL);
-	table_cell(t, out_ago(a, ok, now), ok > 0 ? app_format(a, "%lld", (long long)ok) : "", NULL);
-	table_cell(t, *code != '\0' ? code : "ok", code, *code != '\0' ? "31" : NULL);
+	table_cell(t, age < 0 ? NULL : out_ago(a, now - age, now),
+	    age < 0 ? "" : app_format(a, "%lld", (long long)age), NULL);
+	table_cell(
+	    t, out_ago(a, ok, now), ok > 0 ? app_format(a, "%lld", (long long)ok) : "", NULL);
+	table_cell(t, *code != '\0' ? code : ok > 0 ? "ok" : NULL, code,
+	    *code != '\0' ? "31" : NULL);
 }
 
 static int
 key_list(struct app *a, const char *provider)
 {
-	static const struct column columns[] = { { "PROVIDER", COLUMN_FIXED }, { "LABEL", COLUMN_TEXT },
-		{ "KEY", COLUMN_FIXED }, { "FINGERPRINT", COLUMN_FIXED }, { "SOURCE", COLUMN_FIXED },
-		{ "STORED", COLUMN_FIXED }, { "LAST OK", COLUMN_FIXED }, { "STATUS", COLUMN_TEXT } };
+	static const struct column columns[] = {{"PROVIDER", COLUMN_FIXED}, {"LABEL", COLUMN_TEXT},
+	    {"KEY", COLUMN_FIXED}, {"FINGERPRINT", COLUMN_FIXED}, {"SOURCE", COLUMN_FIXED},
+	    {"STORED", COLUMN_FIXED}, {"LAST OK", COLUMN_FIXED}, {"STATUS", COLUMN_TEXT}};
 	const struct value *result, *list;
 	struct table *t;
 	int r;
@@ -81,7 +85,8 @@ ask_before(struct app *a, const char *provider, const char *label)
 		return r;
 	list = value_get(result, "keys");
 	for (size_t i = 0; i < value_size(list); i++)
-		has = has || value_equals(value_get(value_at(list, i), "label"), label != NULL ? label : "default");
+		has = has || value_equals(value_get(value_at(list, i), "label"),
+				 label != NULL ? label : "default");
 	if (!has || !a->in_tty || app_confirm(a, "%s has a key already. Replace it?", provider))
 		return 0;
 	return EXIT_USAGE;
@@ -115,11 +120,11 @@ store(struct app *a, const char *provider, const char *label, const struct entry
 	if (a->form == FORM_JSON)
 		out_json(a, result);
 	else if (a->form == FORM_PLAIN)
-		printf("%s\t%s\t%s\n", app_member(a, result, "provider"), app_member(a, result, "label"),
-		    app_member(a, result, "fingerprint"));
+		printf("%s\t%s\t%s\n", app_member(a, result, "provider"),
+		    app_member(a, result, "label"), app_member(a, result, "fingerprint"));
 	else if (!a->quiet)
-		printf("Stored the key of %s (fingerprint %s).\n", app_member(a, result, "provider"),
-		    app_member(a, result, "fingerprint"));
+		printf("Stored the key of %s (fingerprint %s).\n",
+		    app_member(a, result, "provider"), app_member(a, result, "fingerprint"));
 	return 0;
 }
 
@@ -147,7 +152,7 @@ read_source(struct app *a, int *fd)
 static int
 take(struct app *a, const char *provider, const char *label, int fd)
 {
-	struct entry e = { 0 };
+	struct entry e = {0};
 	struct error err = ERROR_INIT;
 	int r = entry_init(&e, &err);
 
@@ -183,10 +188,12 @@ refuse_argument(struct app *a)
 	struct error err = ERROR_INIT;
 
 	error_set(&err, MP_E_INVALID_PARAMS, "a key is never taken from the command line");
-	error_hint(&err, "mpc key set PROVIDER asks for it, --stdin and --fd N read it; and make a new key at the provider, "
-	                 "this one is no secret any more");
-	return fail_as(a, &err, "it is now in your shell's history and was visible to every user in the process list", "usage",
-	    EXIT_USAGE);
+	error_hint(&err, "mpc key set PROVIDER asks for it, --stdin and --fd N read it; and make a "
+			 "new key at the provider, "
+			 "this one is no secret any more");
+	return fail_as(a, &err,
+	    "it is now in your shell's history and was visible to every user in the process list",
+	    "usage", EXIT_USAGE);
 }
 
 static int
@@ -197,7 +204,8 @@ key_set(struct app *a)
 
 	if (provider == NULL)
 		return fail_usage(a, "key set needs a provider");
-	if (a->args.word_count > 2 || entry_looks_like_key(provider) || (label != NULL && entry_looks_like_key(label)))
+	if (a->args.word_count > 2 || entry_looks_like_key(provider) ||
+	    (label != NULL && entry_looks_like_key(label)))
 		return refuse_argument(a);
 	if ((r = read_source(a, &fd)) != 0)
 		return r;
@@ -226,8 +234,9 @@ key_delete(struct app *a)
 		return fail_usage(a, "key delete needs a provider");
 	if (a->args.word_count > 2)
 		return refuse_argument(a);
-	if (!app_confirm(a, "Delete the key of %s%s%s?", app_escaped(a, slice_of(provider)), label != NULL ? ", label " : "",
-	        label != NULL ? app_escaped(a, slice_of(label)) : ""))
+	if (!app_confirm(a, "Delete the key of %s%s%s?", app_escaped(a, slice_of(provider)),
+		label != NULL ? ", label " : "",
+		label != NULL ? app_escaped(a, slice_of(label)) : ""))
 		return EXIT_USAGE;
 	if ((r = link_open(a)) != 0)
 		return r;

@@ -10,9 +10,9 @@
 #include "client/term.h"
 #include "protocol/base/json.h"
 
-static const struct column columns[] = { { "REF", COLUMN_TEXT }, { "NICK", COLUMN_FIXED },
-	{ "CONTEXT", COLUMN_NUMBER }, { "IN/M", COLUMN_NUMBER }, { "OUT/M", COLUMN_NUMBER },
-	{ "SOURCE", COLUMN_FIXED } };
+static const struct column columns[] = {{"REF", COLUMN_TEXT}, {"NICK", COLUMN_FIXED},
+    {"CONTEXT", COLUMN_NUMBER}, {"IN/M", COLUMN_NUMBER}, {"OUT/M", COLUMN_NUMBER},
+    {"SOURCE", COLUMN_FIXED}};
 
 /* pico-USD per token is micro-USD per million tokens. */
 static const char *
@@ -36,8 +36,9 @@ add_row(struct app *a, struct table *t, const struct value *m, int64_t now)
 	    context < 0 ? "" : app_format(a, "%lld", (long long)context), NULL);
 	table_cell(t, price(a, m, "input"), NULL, NULL);
 	table_cell(t, price(a, m, "output"), NULL, NULL);
-	table_cell(t, expires > 0 ? app_format(a, "%s, %s", source, out_left(a, expires, now)) : source, source,
-	    NULL);
+	table_cell(t,
+	    expires > 0 ? app_format(a, "%s, %s", source, out_left(a, expires, now)) : source,
+	    source, NULL);
 }
 
 /* One page; *next is the cursor of the following one, "" at the end. */
@@ -94,7 +95,8 @@ offer_key(struct app *a, const char *provider)
 	struct error err = ERROR_INIT;
 
 	pack_kv_str(link_begin(a, "provider.get"), "name", provider);
-	if (link_try(a, &result, &err) != 0 || !value_equals(value_get(result, "status"), "no-credential"))
+	if (link_try(a, &result, &err) != 0 ||
+	    !value_equals(value_get(result, "status"), "no-credential"))
 		return 0;
 	if (a->form == FORM_TEXT && a->in_tty && a->err_tty && !a->no_input)
 		return key_enter(a, provider);
@@ -113,8 +115,10 @@ cmd_add(struct app *a)
 	int r;
 
 	if (a->args.word_count < 2)
-		return fail_usage(a, "add needs a provider and a model (the music client's add is another program)");
-	if ((r = no_more_words(a, 2)) != 0 || (r = read_duration(a, span, &ttl)) != 0 || (r = link_open(a)) != 0)
+		return fail_usage(a,
+		    "add needs a provider and a model (the music client's add is another program)");
+	if ((r = no_more_words(a, 2)) != 0 || (r = read_duration(a, span, &ttl)) != 0 ||
+	    (r = link_open(a)) != 0)
 		return r;
 	p = link_begin(a, "model.add");
 	pack_kv_str(p, "provider", provider);
@@ -131,7 +135,8 @@ cmd_add(struct app *a)
 	else if (a->form == FORM_PLAIN)
 		printf("%s\n", ref);
 	else if (a->form == FORM_TEXT && !a->quiet)
-		printf("Added %s%s%s%s.\n  undo: mpc remove %s\n", ref, nick != NULL ? " as " : "", nick != NULL ? nick : "",
+		printf("Added %s%s%s%s.\n  undo: mpc remove %s\n", ref, nick != NULL ? " as " : "",
+		    nick != NULL ? nick : "",
 		    ttl > 0 ? app_format(a, ", %s", out_left(a, ttl, 0)) : "", ref);
 	if ((r = offer_key(a, provider)) != 0 || !args_has(&a->args, "switch"))
 		return r;
@@ -173,7 +178,8 @@ cmd_nick(struct app *a)
 	int r;
 
 	if (ref == NULL || nick == NULL)
-		return fail_usage(a, drop ? "nick --delete needs a nickname" : "nick needs a target and a nickname");
+		return fail_usage(a,
+		    drop ? "nick --delete needs a nickname" : "nick needs a target and a nickname");
 	if ((r = no_more_words(a, drop ? 1 : 2)) != 0 || (r = link_open(a)) != 0)
 		return r;
 	p = link_begin(a, "model.nick");
@@ -188,6 +194,7 @@ cmd_nick(struct app *a)
 	else if (!a->quiet && drop)
 		printf("Deleted the nickname of %s.\n", app_member(a, result, "ref"));
 	else if (!a->quiet)
-		printf("%s is now also %s.\n  undo: mpc nick --delete %s\n", app_member(a, result, "ref"), nick, nick);
+		printf("%s is now also %s.\n  undo: mpc nick --delete %s\n",
+		    app_member(a, result, "ref"), nick, nick);
 	return 0;
 }

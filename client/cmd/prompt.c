@@ -101,13 +101,16 @@ static void
 print_usage_line(struct prompt *q, const struct value *e)
 {
 	const struct value *u = value_get(e, "usage");
-	int64_t in = value_int(value_get(u, "input_tokens"), -1), out = value_int(value_get(u, "output_tokens"), -1);
-	int64_t cost = value_int(value_get(u, "cost_microusd"), -1), ms = value_int(value_get(e, "duration_ms"), -1);
+	int64_t in = value_int(value_get(u, "input_tokens"), -1),
+		out = value_int(value_get(u, "output_tokens"), -1);
+	int64_t cost = value_int(value_get(u, "cost_microusd"), -1),
+		ms = value_int(value_get(e, "duration_ms"), -1);
 
 	if (!q->a->err_tty || q->a->quiet)
 		return;
 	fflush(stdout);
-	fprintf(stderr, "%s%s %s", sgr_err(q->a, "2"), glyph_dash(q->a), app_member(q->a, e, "ref"));
+	fprintf(
+	    stderr, "%s%s %s", sgr_err(q->a, "2"), glyph_dash(q->a), app_member(q->a, e, "ref"));
 	if (in >= 0)
 		fprintf(stderr, "  %s in", out_count(q->a, in));
 	if (out >= 0)
@@ -159,7 +162,8 @@ static bool
 on_event(struct prompt *q, const struct value *e)
 {
 	const struct value *type = value_get(e, "type");
-	bool json = q->a->form == FORM_JSON, last = value_equals(type, "done") || value_equals(type, "error");
+	bool json = q->a->form == FORM_JSON,
+	     last = value_equals(type, "done") || value_equals(type, "error");
 
 	if (json)
 		out_json_line(e);
@@ -175,11 +179,14 @@ on_event(struct prompt *q, const struct value *e)
 	} else if (value_equals(type, "reasoning") && q->reasoning) {
 		answer_reasoning(&q->answer, value_slice(value_get(e, "text")));
 	} else if (value_equals(type, "tool_call")) {
-		note(q->a, "the model calls %s(%s)", app_member(q->a, e, "name"), app_member(q->a, e, "arguments"));
+		note(q->a, "the model calls %s(%s)", app_member(q->a, e, "name"),
+		    app_member(q->a, e, "arguments"));
 	} else if (value_equals(type, "warning")) {
-		note(q->a, "%s", app_member(q->a, e, *app_member(q->a, e, "text") != '\0' ? "text" : "message"));
+		note(q->a, "%s",
+		    app_member(q->a, e, *app_member(q->a, e, "text") != '\0' ? "text" : "message"));
 	} else if (value_equals(type, "start") && q->a->verbose) {
-		note(q->a, "asking %s (%s)", app_member(q->a, e, "ref"), app_member(q->a, e, "why"));
+		note(
+		    q->a, "asking %s (%s)", app_member(q->a, e, "ref"), app_member(q->a, e, "why"));
 	}
 	return last;
 }
@@ -299,7 +306,7 @@ run_whole(struct prompt *q)
 int
 cmd_prompt(struct app *a)
 {
-	struct prompt q = { .a = a, .stream = -1 };
+	struct prompt q = {.a = a, .stream = -1};
 	int r;
 
 	buf_init(&q.text, INPUT_MAX_BYTES);

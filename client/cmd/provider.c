@@ -121,8 +121,8 @@ provider_add(struct app *a)
 static const char *
 member_name(const char *word, size_t n, char *out, size_t size)
 {
-	static const char *const names[][2] = { { "url", "base_url" }, { "auth", "auth_type" },
-		{ "ca", "ca_file" }, { "env", "key_env" } };
+	static const char *const names[][2] = {
+	    {"url", "base_url"}, {"auth", "auth_type"}, {"ca", "ca_file"}, {"env", "key_env"}};
 
 	snprintf(out, size, "%.*s", (int)n, word);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -166,7 +166,8 @@ provider_set(struct app *a)
 		if (equals == NULL || equals == word || (size_t)(equals - word) >= sizeof(name))
 			return fail_usage(a, "word %zu is not of the form KEY=VALUE", i + 1);
 		if (strncmp(word, "key=", 4) == 0 || strncmp(word, "secret=", 7) == 0)
-			return fail_usage(a, "a key is never taken from the command line: mpc key set %s",
+			return fail_usage(a,
+			    "a key is never taken from the command line: mpc key set %s",
 			    app_escaped(a, slice_of(name_word(a))));
 	}
 	if ((r = link_open(a)) != 0)
@@ -233,7 +234,7 @@ provider_remove(struct app *a)
 	if ((r = need_words(a, 2, "a name")) != 0)
 		return r;
 	if (!app_confirm(a, "Remove provider %s%s?", app_escaped(a, slice_of(name_word(a))),
-	        cascade ? " with its keys, models and overrides" : ""))
+		cascade ? " with its keys, models and overrides" : ""))
 		return EXIT_USAGE;
 	if ((r = link_open(a)) != 0)
 		return r;
@@ -246,7 +247,8 @@ provider_remove(struct app *a)
 	if (a->form == FORM_JSON)
 		out_json(a, result);
 	else if (a->form == FORM_TEXT && !a->quiet)
-		printf("%s %s.\n", value_bool(value_get(result, "removed"), true) ? "Removed" : "Back as shipped:",
+		printf("%s %s.\n",
+		    value_bool(value_get(result, "removed"), true) ? "Removed" : "Back as shipped:",
 		    app_escaped(a, slice_of(name_word(a))));
 	return 0;
 }
@@ -256,8 +258,8 @@ provider_remove(struct app *a)
 static int
 provider_detect(struct app *a)
 {
-	static const struct column columns[] = { { "NAME", COLUMN_FIXED }, { "URL", COLUMN_TEXT },
-		{ "MODELS", COLUMN_NUMBER } };
+	static const struct column columns[] = {
+	    {"NAME", COLUMN_FIXED}, {"URL", COLUMN_TEXT}, {"MODELS", COLUMN_NUMBER}};
 	const struct value *result, *list;
 	struct table *t;
 	int r;
@@ -274,8 +276,9 @@ provider_detect(struct app *a)
 	}
 	list = value_get(result, "found");
 	if (value_size(list) == 0) {
-		note(a, "no local server answers; add one: mpc provider add NAME --url http://127.0.0.1:PORT/v1 --type local "
-		        "--auth none");
+		note(a, "no local server answers; add one: mpc provider add NAME --url "
+			"http://127.0.0.1:PORT/v1 --type local "
+			"--auth none");
 		return 0;
 	}
 	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));
@@ -284,7 +287,9 @@ provider_detect(struct app *a)
 
 		table_cell(t, app_member(a, p, "name"), NULL, NULL);
 		table_cell(t, app_member(a, p, "base_url"), NULL, NULL);
-		table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(p, "models_count"), 0)), NULL, NULL);
+		table_cell(t,
+		    app_format(a, "%lld", (long long)value_int(value_get(p, "models_count"), 0)),
+		    NULL, NULL);
 	}
 	table_print(t);
 	return 0;
@@ -296,9 +301,10 @@ cmd_provider(struct app *a)
 	static const struct {
 		const char *name;
 		int (*run)(struct app *a);
-	} subs[] = { { "list", cmd_providers }, { "show", provider_show }, { "add", provider_add }, { "set", provider_set },
-		{ "rename", provider_rename }, { "remove", provider_remove }, { "enable", provider_enable },
-		{ "disable", provider_disable }, { "detect", provider_detect } };
+	} subs[] = {{"list", cmd_providers}, {"show", provider_show}, {"add", provider_add},
+	    {"set", provider_set}, {"rename", provider_rename}, {"remove", provider_remove},
+	    {"enable", provider_enable}, {"disable", provider_disable},
+	    {"detect", provider_detect}};
 	const char *sub = args_word(&a->args, 0);
 
 	if (sub == NULL)
@@ -306,6 +312,8 @@ cmd_provider(struct app *a)
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
 		if (strcmp(subs[i].name, sub) == 0)
 			return subs[i].run(a);
-	return fail_usage(a, "provider knows list, show, add, set, rename, remove, enable, disable and detect, not \"%.40s\"",
+	return fail_usage(a,
+	    "provider knows list, show, add, set, rename, remove, enable, disable and detect, not "
+	    "\"%.40s\"",
 	    sub);
 }

@@ -14,7 +14,8 @@ auth_words(struct app *a, const struct value *p)
 	const char *last4 = app_member(a, key, "last4");
 
 	if (key != NULL)
-		return *last4 != '\0' ? app_format(a, "key %s%s", a->utf8 ? "…" : "..", last4) : "key";
+		return *last4 != '\0' ? app_format(a, "key %s%s", a->utf8 ? "…" : "..", last4)
+				      : "key";
 	if (value_equals(auth, "api-key"))
 		return "no key";
 	if (value_equals(auth, "optional-key"))
@@ -78,24 +79,27 @@ add_row(struct app *a, struct table *t, const struct value *p, int64_t now)
 	table_cell(t, type_word(a, p), app_member(a, p, "type"), NULL);
 	table_cell(t, auth_words(a, p), app_member(a, p, "auth_type"), NULL);
 	table_cell(t, count < 0 ? NULL : app_format(a, "%lld", (long long)count), NULL, NULL);
-	table_cell(t, out_ago(a, used, now), used > 0 ? app_format(a, "%lld", (long long)used) : "", NULL);
-	table_cell(t, out_latency(a, p50), p50 >= 0 ? app_format(a, "%lld", (long long)p50) : "", NULL);
+	table_cell(
+	    t, out_ago(a, used, now), used > 0 ? app_format(a, "%lld", (long long)used) : "", NULL);
+	table_cell(
+	    t, out_latency(a, p50), p50 >= 0 ? app_format(a, "%lld", (long long)p50) : "", NULL);
 	table_cell(t, status_words(a, p), app_member(a, p, "status"), status_color(p));
 }
 
 int
 cmd_providers(struct app *a)
 {
-	static const struct column columns[] = { { "", COLUMN_FIXED }, { "NAME", COLUMN_FIXED },
-		{ "TYPE", COLUMN_FIXED }, { "AUTH", COLUMN_FIXED }, { "MODELS", COLUMN_NUMBER },
-		{ "LAST USE", COLUMN_FIXED }, { "P50", COLUMN_NUMBER }, { "STATUS", COLUMN_TEXT } };
+	static const struct column columns[] = {{"", COLUMN_FIXED}, {"NAME", COLUMN_FIXED},
+	    {"TYPE", COLUMN_FIXED}, {"AUTH", COLUMN_FIXED}, {"MODELS", COLUMN_NUMBER},
+	    {"LAST USE", COLUMN_FIXED}, {"P50", COLUMN_NUMBER}, {"STATUS", COLUMN_TEXT}};
 	const struct value *result, *list;
 	const char *filter;
 	struct table *t;
 	int r;
 
 	/* "provider list FILTER" comes here too */
-	if ((filter = args_word(&a->args, 0)) != NULL && strcmp(a->args.command->name, "provider") == 0)
+	if ((filter = args_word(&a->args, 0)) != NULL &&
+	    strcmp(a->args.command->name, "provider") == 0)
 		filter = args_word(&a->args, 1);
 	if ((r = link_open(a)) != 0)
 		return r;

@@ -19,7 +19,8 @@ follow_stream(struct app *a, int64_t stream)
 	while ((r = link_next(a, &m, -1, &err)) > 0) {
 		const struct value *e = value_at(m.params, 0), *type;
 
-		if (m.kind != MESSAGE_NOTIFICATION || value_int(value_get(e, "stream"), -1) != stream)
+		if (m.kind != MESSAGE_NOTIFICATION ||
+		    value_int(value_get(e, "stream"), -1) != stream)
 			continue;
 		out_json_line(e);
 		type = value_get(e, "type");

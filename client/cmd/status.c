@@ -29,10 +29,11 @@ struct status {
 static void
 add_line(struct status *s, struct buf *out, const char *label, const char *value, const char *rest)
 {
-	buf_addf(out, "%s%-8s%s%s%s%s", sgr_out(s->a, "1"), label, sgr_out(s->a, "0"), sgr_out(s->a, "32"), value,
-	    sgr_out(s->a, "0"));
+	buf_addf(out, "%s%-8s%s%s%s%s", sgr_out(s->a, "1"), label, sgr_out(s->a, "0"),
+	    sgr_out(s->a, "32"), value, sgr_out(s->a, "0"));
 	if (*rest != '\0')
-		buf_addf(out, "%*s%s", strlen(value) < 29 ? (int)(29 - strlen(value)) : 2, "", rest);
+		buf_addf(
+		    out, "%*s%s", strlen(value) < 29 ? (int)(29 - strlen(value)) : 2, "", rest);
 	buf_addc(out, '\n');
 }
 
@@ -43,7 +44,8 @@ render_route(struct status *s, const struct value *result)
 	struct slice ref = value_slice(value_get(active, "ref"));
 
 	buf_reset(&s->route, 0);
-	snprintf(s->active_ref, sizeof(s->active_ref), "%.*s", (int)ref.len, ref.data != NULL ? ref.data : "");
+	snprintf(s->active_ref, sizeof(s->active_ref), "%.*s", (int)ref.len,
+	    ref.data != NULL ? ref.data : "");
 	if (s->a->form == FORM_PLAIN)
 		buf_addf(&s->route, "active\t%s\t%s\t%s\t%s\n", app_member(s->a, active, "ref"),
 		    app_member(s->a, active, "nick"), app_member(s->a, active, "kind"),
@@ -60,15 +62,16 @@ static void
 render_overrides(struct status *s, const struct value *result)
 {
 	const struct value *list = value_get(value_get(result, "snapshot"), "overrides");
-	const char *own[] = { s->terminal, s->project };
+	const char *own[] = {s->terminal, s->project};
 
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *o = value_at(list, i);
 		struct slice scope = value_slice(value_get(o, "scope"));
 
 		if (s->a->form == FORM_PLAIN)
-			buf_addf(&s->overrides, "override\t%s\t%s\t%s\n", app_member(s->a, o, "ref"),
-			    app_member(s->a, o, "kind"), app_member(s->a, o, "scope"));
+			buf_addf(&s->overrides, "override\t%s\t%s\t%s\n",
+			    app_member(s->a, o, "ref"), app_member(s->a, o, "kind"),
+			    app_member(s->a, o, "scope"));
 		if (scope.len == 0)
 			continue;
 		s->scoped++;
@@ -91,13 +94,15 @@ render_daemon(struct status *s, const struct value *info)
 
 	duration_format(up, span, sizeof(span));
 	if (s->a->form == FORM_PLAIN)
-		buf_addf(&s->daemon, "daemon\t%s\t%lld\t%lld\n", version, (long long)up, (long long)clients);
+		buf_addf(&s->daemon, "daemon\t%s\t%lld\t%lld\n", version, (long long)up,
+		    (long long)clients);
 	else
-		buf_addf(&s->daemon, "%sdaemon%s  %s, up %s, %lld client%s%s\n", sgr_out(s->a, "1"), sgr_out(s->a, "0"),
-		    version, span, (long long)clients, clients == 1 ? "" : "s",
+		buf_addf(&s->daemon, "%sdaemon%s  %s, up %s, %lld client%s%s\n", sgr_out(s->a, "1"),
+		    sgr_out(s->a, "0"), version, span, (long long)clients, clients == 1 ? "" : "s",
 		    s->a->vault_locked ? ", keys locked (mpc doctor)" : "");
 	if (s->a->form == FORM_TEXT && *version != '\0' && strcmp(version, MPD_VERSION) != 0)
-		note(s->a, "the daemon is %s, this client %s: mpc daemon restart", version, MPD_VERSION);
+		note(s->a, "the daemon is %s, this client %s: mpc daemon restart", version,
+		    MPD_VERSION);
 }
 
 static void
@@ -129,7 +134,7 @@ write_topics(struct pack *p, const char *const *topics, size_t n)
 static int
 ask(struct status *s)
 {
-	static const char *const topics[] = { "overrides" };
+	static const char *const topics[] = {"overrides"};
 	uint32_t ids[ASK_COUNT];
 	struct pack *p = link_begin(s->a, "state.get");
 	int r;
@@ -165,7 +170,7 @@ ask_scoped(struct status *s)
 static int
 status_json(struct app *a)
 {
-	static const char *const topics[] = { "route", "overrides", "daemon" };
+	static const char *const topics[] = {"route", "overrides", "daemon"};
 	const struct value *result;
 	int r;
 
@@ -180,7 +185,7 @@ status_json(struct app *a)
 int
 cmd_status(struct app *a)
 {
-	struct status s = { .a = a, .err = ERROR_INIT };
+	struct status s = {.a = a, .err = ERROR_INIT};
 	int r;
 
 	if ((r = no_more_words(a, 0)) != 0)
@@ -222,13 +227,17 @@ print_layer(struct app *a, const struct value *layer, int64_t now)
 	int64_t expires = value_int(value_get(layer, "expires_ms"), 0);
 
 	if (a->form == FORM_PLAIN) {
-		printf("%s\t%s\t%s\t%s\t%lld\t%lld\n", won ? "active" : set ? "set" : "",
-		    app_member(a, layer, "kind"), app_member(a, layer, "scope"), app_member(a, layer, "ref"),
-		    (long long)since, (long long)expires);
+		printf("%s\t%s\t%s\t%s\t%lld\t%lld\n",
+		    won   ? "active"
+		    : set ? "set"
+			  : "",
+		    app_member(a, layer, "kind"), app_member(a, layer, "scope"),
+		    app_member(a, layer, "ref"), (long long)since, (long long)expires);
 		return;
 	}
 	printf("%s %s%-30s %s%s", won ? glyph_active(a) : " ", won ? sgr_out(a, "1") : "",
-	    route_layer_name(a, layer), set ? app_member(a, layer, "ref") : glyph_dash(a), won ? sgr_out(a, "0") : "");
+	    route_layer_name(a, layer), set ? app_member(a, layer, "ref") : glyph_dash(a),
+	    won ? sgr_out(a, "0") : "");
 	if (since > 0)
 		printf(", %s", out_ago(a, since, now));
 	if (expires > 0)

@@ -17,7 +17,8 @@ read_duration(struct app *a, const char *text, int64_t *ms)
 {
 	if (text == NULL || duration_parse(text, ms) == 0)
 		return 0;
-	return fail_usage(a, "\"%.40s\" is no duration (90s, 30m, 2h, 1d; a bare number is minutes)", text);
+	return fail_usage(
+	    a, "\"%.40s\" is no duration (90s, 30m, 2h, 1d; a bare number is minutes)", text);
 }
 
 /* "until 10:42", with the day when it is not today. */
@@ -30,8 +31,8 @@ until_words(struct app *a, int64_t at_ms)
 
 	localtime_r(&at, &tm);
 	localtime_r(&now, &today);
-	strftime(text, sizeof(text), tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year ? "%H:%M"
-	                                                                                        : "%F %H:%M", &tm);
+	strftime(text, sizeof(text),
+	    tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year ? "%H:%M" : "%F %H:%M", &tm);
 	return app_format(a, "until %s", text);
 }
 
@@ -56,15 +57,16 @@ note_keeping(struct app *a, const struct value *list)
 		const struct value *o = value_at(list, i);
 		struct slice scope = value_slice(value_get(o, "scope"));
 
-		note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"), out_scope(a, scope),
-		    scope_flag(a, scope));
+		note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"),
+		    out_scope(a, scope), scope_flag(a, scope));
 	}
 }
 
 static void
 print_switched(struct app *a, const struct value *result, const char *scope)
 {
-	const struct value *active = value_get(result, "active"), *previous = value_get(result, "previous");
+	const struct value *active = value_get(result, "active"),
+			   *previous = value_get(result, "previous");
 	int64_t told = value_int(value_get(result, "told"), 0);
 	int64_t expires = value_int(value_get(active, "expires_ms"), 0);
 	const char *from = app_member(a, previous, "ref"), *undo = "";
@@ -80,13 +82,16 @@ print_switched(struct app *a, const struct value *result, const char *scope)
 	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary"))
 		printf(", then back to %s", from);
 	else if (*from != '\0')
-		printf(" (%s was %s)", value_equals(value_get(previous, "kind"), "default") ? "default" : "before", from);
+		printf(" (%s was %s)",
+		    value_equals(value_get(previous, "kind"), "default") ? "default" : "before",
+		    from);
 	printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");
 	if (!a->quiet)
 		printf("  undo: mpc switch -%s\n", undo);
 	note_keeping(a, value_get(result, "keeping"));
 	if ((problem = value_get(result, "problem")) != NULL)
-		note(a, "%s is not ready: %s", app_member(a, active, "ref"), route_problem(a, problem));
+		note(a, "%s is not ready: %s", app_member(a, active, "ref"),
+		    route_problem(a, problem));
 }
 
 /* The result of every change of the route. */
@@ -98,7 +103,8 @@ print_result(struct app *a, const struct value *result, const char *scope, const
 	if (a->form == FORM_JSON)
 		out_json(a, result);
 	else if (a->form == FORM_PLAIN)
-		printf("%s\t%s\n", app_member(a, active, "ref"), app_member(a, value_get(result, "previous"), "ref"));
+		printf("%s\t%s\n", app_member(a, active, "ref"),
+		    app_member(a, value_get(result, "previous"), "ref"));
 	else if (what == NULL)
 		print_switched(a, result, scope);
 	else
@@ -155,8 +161,10 @@ read_scope(struct app *a, char **out)
 		return fail_usage(a, "a scope has 1 to %d bytes", SCOPE_MAX_BYTES);
 	if (here && scope_environment() != NULL)
 		named = scope_environment();
-	*out = named != NULL ? xstrdup(named) : here ? scope_terminal() : project ? scope_project(NULL)
-	                                                                         : xstrdup("");
+	*out = named != NULL ? xstrdup(named)
+	       : here        ? scope_terminal()
+	       : project     ? scope_project(NULL)
+			     : xstrdup("");
 	if (*out == NULL && here)
 		return fail_usage(a, "--here needs a terminal, and there is none");
 	if (*out == NULL)

@@ -22,7 +22,7 @@ struct watch {
 static int
 backoff_ms(unsigned attempt)
 {
-	static const int first[] = { 500, 1500, 4000 };
+	static const int first[] = {500, 1500, 4000};
 
 	return attempt < sizeof(first) / sizeof(first[0]) ? first[attempt] : 7000;
 }
@@ -79,8 +79,10 @@ print_event(struct watch *w, const struct value *e)
 {
 	struct app *a = w->a;
 	const struct value *value = value_get(e, "value"), *cause = value_get(e, "cause");
-	const char *topic = app_member(a, e, "topic"), *op = app_member(a, e, "op"), *key = app_member(a, e, "key");
-	const char *what, *by = app_member(a, cause, "method"), *who = app_member(a, cause, "client");
+	const char *topic = app_member(a, e, "topic"), *op = app_member(a, e, "op"),
+		   *key = app_member(a, e, "key");
+	const char *what, *by = app_member(a, cause, "method"),
+			  *who = app_member(a, cause, "client");
 
 	if (*by == '\0')
 		by = app_member(a, cause, "reason");
@@ -89,9 +91,11 @@ print_event(struct watch *w, const struct value *e)
 	else if (*app_member(a, value, "state") != '\0')
 		what = app_member(a, value, "state");
 	else if (*app_member(a, value, "ref") != '\0')
-		what = app_format(a, "%s%s%s %s", op, *key != '\0' ? " " : "", key, app_member(a, value, "ref"));
+		what = app_format(
+		    a, "%s%s%s %s", op, *key != '\0' ? " " : "", key, app_member(a, value, "ref"));
 	else
-		what = app_format(a, "%s %s%s%s", op, key, *app_member(a, value, "status") != '\0' ? " " : "",
+		what = app_format(a, "%s %s%s%s", op, key,
+		    *app_member(a, value, "status") != '\0' ? " " : "",
 		    app_member(a, value, "status"));
 	printf("%s  %-10s %s", clock_words(a), topic, what);
 	if (*by != '\0')
@@ -143,7 +147,7 @@ subscribe(struct watch *w, struct error *err)
 	if (w->format != NULL)
 		return print_snapshot(w, err);
 	print_line(w, app_format(w->a, "%s  %-10s %s", clock_words(w->a), "now",
-	    route_name(w->a, value_get(value_get(result, "snapshot"), "route"))));
+			  route_name(w->a, value_get(value_get(result, "snapshot"), "route"))));
 	return 0;
 }
 
@@ -171,7 +175,8 @@ static void
 print_away(struct watch *w)
 {
 	if (w->a->form == FORM_JSON)
-		print_line(w, "{\"topic\":\"daemon\",\"op\":\"set\",\"value\":{\"state\":\"away\"}}");
+		print_line(
+		    w, "{\"topic\":\"daemon\",\"op\":\"set\",\"value\":{\"state\":\"away\"}}");
 	else
 		print_line(w, w->format != NULL ? "-" : "-  the daemon is away");
 	if (w->format == NULL) {
@@ -184,8 +189,8 @@ print_away(struct watch *w)
 static bool
 is_final(int code)
 {
-	return code == MP_E_INVALID_PARAMS || code == MP_E_VERSION_MISMATCH || code == MP_E_PROTOCOL ||
-	    code == MP_E_NOT_PERMITTED;
+	return code == MP_E_INVALID_PARAMS || code == MP_E_VERSION_MISMATCH ||
+	       code == MP_E_PROTOCOL || code == MP_E_NOT_PERMITTED;
 }
 
 static int
@@ -219,7 +224,7 @@ watch_loop(struct watch *w)
 int
 cmd_watch(struct app *a)
 {
-	struct watch w = { .a = a, .format = args_value(&a->args, "format") };
+	struct watch w = {.a = a, .format = args_value(&a->args, "format")};
 	struct error err = ERROR_INIT;
 	int r;
 

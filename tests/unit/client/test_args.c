@@ -183,8 +183,9 @@ test_commands__no_prefixes(void **state)
 static void
 test_commands__music_verbs_are_never_ours(void **state)
 {
-	static const char *const verbs[] = { "play", "pause", "toggle", "next", "prev", "volume", "seek", "current",
-		"queued", "playlist", "ls", "load", "shuffle", "random", "repeat", "single", "idle", "update" };
+	static const char *const verbs[] = {"play", "pause", "toggle", "next", "prev", "volume",
+	    "seek", "current", "queued", "playlist", "ls", "load", "shuffle", "random", "repeat",
+	    "single", "idle", "update"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
@@ -199,9 +200,9 @@ test_commands__music_verbs_are_never_ours(void **state)
 static void
 test_commands__later_ones_are_unknown(void **state)
 {
-	static const char *const later[] = { "test", "chain", "chat", "usage", "budget", "team", "top", "env", "exec",
-		"gateway", "config", "backup", "template", "lock", "unlock", "passwd", "catalog", "metrics", "bridge",
-		"completion" };
+	static const char *const later[] = {"test", "chain", "chat", "usage", "budget", "team",
+	    "top", "env", "exec", "gateway", "config", "backup", "template", "lock", "unlock",
+	    "passwd", "catalog", "metrics", "bridge", "completion"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
@@ -220,7 +221,8 @@ test_commands__every_row_is_well_formed(void **state)
 		const struct command *c = command_at(i);
 		const char *at = c->options;
 
-		assert_true(strlen(c->purpose) > 0 && strlen(c->purpose) < 72 && (c->group != GROUP_DAILY || strlen(c->purpose) < 48));
+		assert_true(strlen(c->purpose) > 0 && strlen(c->purpose) < 72 &&
+			    (c->group != GROUP_DAILY || strlen(c->purpose) < 48));
 		assert_non_null(c->run);
 		while (option_row_next(&at, &row)) {
 			assert_true(strlen(row.name) > 1);
@@ -261,20 +263,20 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_args__flags_may_follow_words),
-		cmocka_unit_test(test_args__globals_may_precede_the_command),
-		cmocka_unit_test(test_args__model_before_a_command_means_nothing),
-		cmocka_unit_test(test_args__double_dash_ends_options),
-		cmocka_unit_test(test_args__a_lone_dash_is_a_word),
-		cmocka_unit_test(test_args__short_options_join),
-		cmocka_unit_test(test_args__value_forms),
-		cmocka_unit_test(test_args__unknown_option_suggests_and_hides_its_value),
-		cmocka_unit_test(test_args__unknown_command_suggests),
-		cmocka_unit_test(test_commands__no_prefixes),
-		cmocka_unit_test(test_commands__music_verbs_are_never_ours),
-		cmocka_unit_test(test_commands__later_ones_are_unknown),
-		cmocka_unit_test(test_commands__every_row_is_well_formed),
-		cmocka_unit_test(test_commands__manual_names_all_of_them),
+	    cmocka_unit_test(test_args__flags_may_follow_words),
+	    cmocka_unit_test(test_args__globals_may_precede_the_command),
+	    cmocka_unit_test(test_args__model_before_a_command_means_nothing),
+	    cmocka_unit_test(test_args__double_dash_ends_options),
+	    cmocka_unit_test(test_args__a_lone_dash_is_a_word),
+	    cmocka_unit_test(test_args__short_options_join),
+	    cmocka_unit_test(test_args__value_forms),
+	    cmocka_unit_test(test_args__unknown_option_suggests_and_hides_its_value),
+	    cmocka_unit_test(test_args__unknown_command_suggests),
+	    cmocka_unit_test(test_commands__no_prefixes),
+	    cmocka_unit_test(test_commands__music_verbs_are_never_ours),
+	    cmocka_unit_test(test_commands__later_ones_are_unknown),
+	    cmocka_unit_test(test_commands__every_row_is_well_formed),
+	    cmocka_unit_test(test_commands__manual_names_all_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,30 +33,31 @@ struct row {
 #define END "\033[0m"
 
 static const struct row rows[] = {
-	{ "plain text\n", "plain text\n" END },
-	{ "no newline", "no newline" END },
-	{ "# Title\ntext\n", "\033[1mTitle\033[22m\ntext\n" END },
-	{ "####### seven\n", "####### seven\n" END },
-	{ "#hashtag\n", "#hashtag\n" END },
-	{ "a **bold** b\n", "a \033[1mbold\033[22m b\n" END },
-	{ "an *italic* one\n", "an \033[3mitalic\033[23m one\n" END },
-	{ "an _italic_ one\n", "an \033[3mitalic\033[23m one\n" END },
-	{ "snake_case_name and 2*3*4\n", "snake_case_name and 2*3*4\n" END },
-	{ "a * b * c\n", "a * b * c\n" END },
-	{ "**never closed\nnext\n", "**never closed\nnext\n" END },
-	{ "run `a*b*c` now\n", "run \033[36ma*b*c\033[39m now\n" END },
-	{ "``a`b`` x\n", "\033[36ma`b\033[39m x\n" END },
-	{ "- one\n- two\n", "• one\n• two\n" END },
-	{ "  * nested\n", "  • nested\n" END },
-	{ "* **b** x\n", "• \033[1mb\033[22m x\n" END },
-	{ "1. first\n", "1. first\n" END },
-	{ "```c\nint *p;\n# no title\n```\nafter\n", "\033[2mc\n  int *p;\n  # no title\n\033[22m\nafter\n" END },
-	{ "~~~\n```\n~~~\n", "\033[2m\n  ```\n\033[22m\n" END },
-	{ "```\nnever closed", "\033[2m\n  never closed" END },
-	{ "```inline``` code\n", "\033[36minline\033[39m code\n" END },
-	{ "\n\n\n", "\n\n\n" END },
-	{ "", END },
-	{ "grün *größer* ok\n", "grün \033[3mgrößer\033[23m ok\n" END },
+    {"plain text\n", "plain text\n" END},
+    {"no newline", "no newline" END},
+    {"# Title\ntext\n", "\033[1mTitle\033[22m\ntext\n" END},
+    {"####### seven\n", "####### seven\n" END},
+    {"#hashtag\n", "#hashtag\n" END},
+    {"a **bold** b\n", "a \033[1mbold\033[22m b\n" END},
+    {"an *italic* one\n", "an \033[3mitalic\033[23m one\n" END},
+    {"an _italic_ one\n", "an \033[3mitalic\033[23m one\n" END},
+    {"snake_case_name and 2*3*4\n", "snake_case_name and 2*3*4\n" END},
+    {"a * b * c\n", "a * b * c\n" END},
+    {"**never closed\nnext\n", "**never closed\nnext\n" END},
+    {"run `a*b*c` now\n", "run \033[36ma*b*c\033[39m now\n" END},
+    {"``a`b`` x\n", "\033[36ma`b\033[39m x\n" END},
+    {"- one\n- two\n", "• one\n• two\n" END},
+    {"  * nested\n", "  • nested\n" END},
+    {"* **b** x\n", "• \033[1mb\033[22m x\n" END},
+    {"1. first\n", "1. first\n" END},
+    {"```c\nint *p;\n# no title\n```\nafter\n",
+	"\033[2mc\n  int *p;\n  # no title\n\033[22m\nafter\n" END},
+    {"~~~\n```\n~~~\n", "\033[2m\n  ```\n\033[22m\n" END},
+    {"```\nnever closed", "\033[2m\n  never closed" END},
+    {"```inline``` code\n", "\033[36minline\033[39m code\n" END},
+    {"\n\n\n", "\n\n\n" END},
+    {"", END},
+    {"grün *größer* ok\n", "grün \033[3mgrößer\033[23m ok\n" END},
 };
 
 static void
@@ -152,10 +153,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_markdown__rows),
-		cmocka_unit_test(test_markdown__same_for_every_split),
-		cmocka_unit_test(test_markdown__plain_words_do_not_wait_for_the_line),
-		cmocka_unit_test(test_markdown__nothing_is_lost_in_random_text),
+	    cmocka_unit_test(test_markdown__rows),
+	    cmocka_unit_test(test_markdown__same_for_every_split),
+	    cmocka_unit_test(test_markdown__plain_words_do_not_wait_for_the_line),
+	    cmocka_unit_test(test_markdown__nothing_is_lost_in_random_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

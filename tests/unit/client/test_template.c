@@ -131,9 +131,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_template__paths_and_alternatives, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_template__output_is_one_harmless_line, setup, teardown),
-		cmocka_unit_test(test_template__mistakes_are_found_before),
+	    cmocka_unit_test_setup_teardown(test_template__paths_and_alternatives, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_template__output_is_one_harmless_line, setup, teardown),
+	    cmocka_unit_test(test_template__mistakes_are_found_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@
 static void
 test_out__ago(void **state)
 {
-	struct app a = { 0 };
+	struct app a = {0};
 	int64_t now = 1000000000000;
 
 	(void)state;
@@ -39,7 +39,7 @@ test_out__ago(void **state)
 static void
 test_out__numbers(void **state)
 {
-	struct app a = { 0 };
+	struct app a = {0};
 
 	(void)state;
 	assert_string_equal(out_count(&a, 412), "412");
@@ -56,7 +56,7 @@ test_out__numbers(void **state)
 static void
 test_out__left(void **state)
 {
-	struct app a = { 0 };
+	struct app a = {0};
 
 	(void)state;
 	assert_string_equal(out_left(&a, 27 * 60000 + 500, 0), "27 min left");
@@ -66,14 +66,16 @@ test_out__left(void **state)
 static void
 test_table__widest_text_column_gives_way(void **state)
 {
-	static const struct column columns[] = { { "A", COLUMN_FIXED }, { "B", COLUMN_TEXT }, { "C", COLUMN_TEXT } };
-	size_t widths[] = { 10, 40, 30 };
+	static const struct column columns[] = {
+	    {"A", COLUMN_FIXED}, {"B", COLUMN_TEXT}, {"C", COLUMN_TEXT}};
+	size_t widths[] = {10, 40, 30};
 
 	(void)state;
 	table_shrink(columns, widths, 3, 60);
 	assert_int_equal(widths[0], 10);
 	assert_int_equal(widths[0] + widths[1] + widths[2] + 4, 60);
-	assert_true(widths[1] == widths[2] || widths[1] + 1 == widths[2] || widths[1] == widths[2] + 1);
+	assert_true(
+	    widths[1] == widths[2] || widths[1] + 1 == widths[2] || widths[1] == widths[2] + 1);
 	/* nothing left to take: it stays too wide, but ends */
 	table_shrink(columns, widths, 3, 5);
 	assert_int_equal(widths[1], 8);
@@ -91,8 +93,9 @@ test_fail__three_parts(void **state)
 	error_candidate(&err, "sonnet");
 	error_candidate(&err, "opus");
 	fail_text(&b, &err, "nobody added it");
-	assert_string_equal(buf_str(&b), "mpc: unknown model \"so\\x1bnet\"\n  why: nobody added it\n  fix: mpc list\n"
-	                                 "  did you mean: sonnet, opus?\n");
+	assert_string_equal(buf_str(&b),
+	    "mpc: unknown model \"so\\x1bnet\"\n  why: nobody added it\n  fix: mpc list\n"
+	    "  did you mean: sonnet, opus?\n");
 	buf_clear(&b);
 }
 
@@ -136,12 +139,12 @@ test_fail__json_is_json(void **state)
 static void
 test_app__foreign_text_is_harmless(void **state)
 {
-	struct app a = { 0 };
+	struct app a = {0};
 
 	(void)state;
 	assert_string_equal(app_escaped(&a, SLICE("ok \033]52;c;x\007 \xe2\x80\xae")),
 	    "ok \\x1b]52;c;x\\x07 \\u{202e}");
-	assert_string_equal(app_escaped(&a, (struct slice){ NULL, 0 }), "");
+	assert_string_equal(app_escaped(&a, (struct slice){NULL, 0}), "");
 	app_clear(&a);
 }
 
@@ -178,8 +181,8 @@ test_scope__long_path_is_shortened_but_distinct(void **state)
 	assert_non_null(mkdtemp(root));
 	memset(part, 'x', 100);
 	part[100] = '\0';
-	snprintf(a, sizeof(a), "mkdir -p %s/1/%s/%s/%s/.git %s/2/%s/%s/%s/.git", root, part, part, part, root, part, part,
-	    part);
+	snprintf(a, sizeof(a), "mkdir -p %s/1/%s/%s/%s/.git %s/2/%s/%s/%s/.git", root, part, part,
+	    part, root, part, part, part);
 	assert_int_equal(system(a), 0);
 	snprintf(a, sizeof(a), "%s/1/%s/%s/%s", root, part, part, part);
 	snprintf(b, sizeof(b), "%s/2/%s/%s/%s", root, part, part, part);
@@ -213,11 +216,12 @@ test_scope__environment_wins_only_when_sane(void **state)
 static void
 test_spawn__environment_is_an_allow_list(void **state)
 {
-	static const char *const from[] = { "HOME=/h", "OPENAI_API_KEY=sk-1", "LD_PRELOAD=x", "LC_ALL=C", "XDG_RUNTIME_DIR=/r", "MODELPD_LOG=debug",
-		"MPD_HOST=h", "PATH=/evil", "HOMEX=1", "https_proxy=p", NULL };
+	static const char *const from[] = {"HOME=/h", "OPENAI_API_KEY=sk-1", "LD_PRELOAD=x",
+	    "LC_ALL=C", "XDG_RUNTIME_DIR=/r", "MODELPD_LOG=debug", "MPD_HOST=h", "PATH=/evil",
+	    "HOMEX=1", "https_proxy=p", NULL};
 	char **to = spawn_environment((char *const *)(uintptr_t)from);
-	static const char *const want[] = { "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/h", "LC_ALL=C",
-		"XDG_RUNTIME_DIR=/r", "MODELPD_LOG=debug" };
+	static const char *const want[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/h",
+	    "LC_ALL=C", "XDG_RUNTIME_DIR=/r", "MODELPD_LOG=debug"};
 	size_t n = 0;
 
 	(void)state;
@@ -248,13 +252,13 @@ test_F115_entry__bytes_of_a_key(void **state)
 		const char *bytes;
 		size_t n;
 		bool good;
-	} keys[] = { { "sk-abc", 6, true }, { "a b", 3, false }, { "a\rb", 3, false }, { "a\nb", 3, false },
-		{ "a\0b", 3, false }, { "\xc3\xa4", 2, false }, { "", 0, false }, { "~!", 2, true } };
+	} keys[] = {{"sk-abc", 6, true}, {"a b", 3, false}, {"a\rb", 3, false}, {"a\nb", 3, false},
+	    {"a\0b", 3, false}, {"\xc3\xa4", 2, false}, {"", 0, false}, {"~!", 2, true}};
 	struct error err = ERROR_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct entry e = { (char *)(uintptr_t)keys[i].bytes, keys[i].n, 0 };
+		struct entry e = {(char *)(uintptr_t)keys[i].bytes, keys[i].n, 0};
 
 		assert_int_equal(entry_check(&e, &err) == 0, keys[i].good);
 	}
@@ -264,7 +268,7 @@ static void
 test_entry__one_newline_is_dropped(void **state)
 {
 	struct error err = ERROR_INIT;
-	struct entry e = { 0 };
+	struct entry e = {0};
 	int fds[2];
 
 	(void)state;
@@ -328,22 +332,22 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_out__ago),
-		cmocka_unit_test(test_out__numbers),
-		cmocka_unit_test(test_out__left),
-		cmocka_unit_test(test_table__widest_text_column_gives_way),
-		cmocka_unit_test(test_fail__three_parts),
-		cmocka_unit_test(test_fail__why_comes_from_the_facts),
-		cmocka_unit_test(test_fail__json_is_json),
-		cmocka_unit_test(test_app__foreign_text_is_harmless),
-		cmocka_unit_test(test_scope__project_is_found_upwards),
-		cmocka_unit_test(test_scope__long_path_is_shortened_but_distinct),
-		cmocka_unit_test(test_scope__environment_wins_only_when_sane),
-		cmocka_unit_test(test_spawn__environment_is_an_allow_list),
-		cmocka_unit_test(test_entry__what_looks_like_a_key),
-		cmocka_unit_test(test_F115_entry__bytes_of_a_key),
-		cmocka_unit_test(test_entry__one_newline_is_dropped),
-		cmocka_unit_test(test_input__options_are_typed),
+	    cmocka_unit_test(test_out__ago),
+	    cmocka_unit_test(test_out__numbers),
+	    cmocka_unit_test(test_out__left),
+	    cmocka_unit_test(test_table__widest_text_column_gives_way),
+	    cmocka_unit_test(test_fail__three_parts),
+	    cmocka_unit_test(test_fail__why_comes_from_the_facts),
+	    cmocka_unit_test(test_fail__json_is_json),
+	    cmocka_unit_test(test_app__foreign_text_is_harmless),
+	    cmocka_unit_test(test_scope__project_is_found_upwards),
+	    cmocka_unit_test(test_scope__long_path_is_shortened_but_distinct),
+	    cmocka_unit_test(test_scope__environment_wins_only_when_sane),
+	    cmocka_unit_test(test_spawn__environment_is_an_allow_list),
+	    cmocka_unit_test(test_entry__what_looks_like_a_key),
+	    cmocka_unit_test(test_F115_entry__bytes_of_a_key),
+	    cmocka_unit_test(test_entry__one_newline_is_dropped),
+	    cmocka_unit_test(test_input__options_are_typed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
