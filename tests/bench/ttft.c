@@ -23,7 +23,7 @@
 
 struct worker {
 	pthread_t thread;
-	int rounds;
+	int number, rounds;
 	const char *url, *socket, *ref;
 	double *us;
 	int count;
@@ -38,6 +38,13 @@ now_us(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* Streams of different people are not in step: each thread starts at its own moment within 250 ms. */
+static void
+stagger(const struct worker *w)
+{
+	usleep((useconds_t)(w->number * 7919 % 250 * 1000));
 }
 
 static void
@@ -91,6 +98,7 @@ direct_main(void *arg)
 	curl_easy_setopt(h, CURLOPT_POSTFIELDS, "{\"model\":\"mock-large-2026\",\"messages\":[{\"role\":\"user\","
 	    "\"content\":\"hello\"}],\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 	pthread_barrier_wait(&barrier);
+	stagger(w);
 	for (int i = 0; i < w->rounds; i++) {
 		struct direct d = { 0, false };
 		double start = now_us();
@@ -138,6 +146,7 @@ daemon_main(void *arg)
 	uint32_t id;
 
 	pthread_barrier_wait(&barrier);
+	stagger(w);
 	for (int i = 0; i < w->rounds; i++) {
 		double start = now_us();
 		struct pack *p = client_begin(c, "prompt.start", false);
@@ -183,6 +192,7 @@ run(struct worker *proto, void *(*start)(void *), int threads)
 	pthread_barrier_init(&barrier, NULL, (unsigned)threads);
 	for (int i = 0; i < threads; i++) {
 		w[i] = *proto;
+		w[i].number = i;
 		w[i].us = calloc((size_t)proto->rounds, sizeof *w[i].us);
 		pthread_create(&w[i].thread, NULL, start, &w[i]);
 	}
