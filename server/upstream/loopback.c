@@ -51,6 +51,8 @@ loopback_tick(void *arg)
 	const struct failure none = FAILURE_INIT;
 	unsigned lines = l->delay_ms > 0 ? 1 : LINES_PER_TICK;
 
+	if (t->over)
+		return; /* cancelled since the timer was started */
 	if (!l->head_sent)
 		loopback_head(l);
 	while (!t->over && !t->paused && l->at < l->body.len && lines > 0) {

@@ -1,0 +1,267 @@
+/* F68: connections that must not be trusted. The server is openssl's own s_server; without the openssl
+ * program the tests are skipped. */
+#include "tests/unit/upstream/station.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+struct tls_server {
+	char folder[64];
+	char heard[96]; /* what the server printed: it echoes what it decrypts */
+	char cert[96];
+	char url[64];
+	pid_t pid;
+	int port;
+};
+
+static int
+run(char *const argv[], const char *out, pid_t *background)
+{
+	pid_t pid = fork();
+	int status, fd;
+
+	if (pid == 0) {
+		fd = open(out, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		dup2(fd, 1);
+		dup2(fd, 2);
+		if (background != NULL) {
+			/* s_server ends when its input does */
+			int ends[2];
+
+			if (pipe(ends) == 0)
+				dup2(ends[0], 0);
+		}
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (background != NULL) {
+		*background = pid;
+		return 0;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int
+free_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof at;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	close(fd);
+	return ntohs(at.sin_port);
+}
+
+static bool
+can_connect(int port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ok = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+	close(fd);
+	return ok;
+}
+
+/* name: the subjectAltName; days: how long the certificate lasts; old: TLS 1.1 at most. */
+static bool
+tls_open(struct tls_server *t, const char *name, const char *not_after, bool old)
+{
+	char key[96], port[16], alt[96], log[96];
+	char *const make[] = { (char[]){ "openssl" }, (char[]){ "req" }, (char[]){ "-x509" },
+		(char[]){ "-newkey" }, (char[]){ "ec" }, (char[]){ "-pkeyopt" },
+		(char[]){ "ec_paramgen_curve:prime256v1" }, (char[]){ "-nodes" },
+		(char[]){ "-subj" }, (char[]){ "/CN=test" }, (char[]){ "-addext" }, alt,
+		(char[]){ "-keyout" }, key, (char[]){ "-out" }, t->cert, (char[]){ "-days" },
+		(char[]){ "30" }, NULL };
+	char *const serve[] = { (char[]){ "openssl" }, (char[]){ "s_server" }, (char[]){ "-quiet" },
+		(char[]){ "-accept" }, port, (char[]){ "-cert" }, t->cert, (char[]){ "-key" }, key,
+		old ? (char[]){ "-tls1_1" } : (char[]){ "-tls1_2" },
+		old ? (char[]){ "-cipher" } : NULL, (char[]){ "ALL:@SECLEVEL=0" }, NULL };
+
+	(void)not_after;
+	memset(t, 0, sizeof *t);
+	strcpy(t->folder, "/tmp/mpd-tls-XXXXXX");
+	assert_non_null(mkdtemp(t->folder));
+	snprintf(key, sizeof key, "%s/key.pem", t->folder);
+	snprintf(t->cert, sizeof t->cert, "%s/cert.pem", t->folder);
+	snprintf(t->heard, sizeof t->heard, "%s/heard", t->folder);
+	snprintf(log, sizeof log, "%s/log", t->folder);
+	snprintf(alt, sizeof alt, "subjectAltName=%s", name);
+	if (run(make, log, NULL) != 0)
+		return false;
+	t->port = free_port();
+	snprintf(port, sizeof port, "127.0.0.1:%d", t->port);
+	snprintf(t->url, sizeof t->url, "https://127.0.0.1:%d/v1", t->port);
+	run(serve, t->heard, &t->pid);
+	for (int i = 0; i < 200 && !can_connect(t->port); i++)
+		nap(10);
+	return true;
+}
+
+static void
+tls_close(struct tls_server *t)
+{
+	char path[128];
+
+	if (t->pid > 0) {
+		kill(t->pid, SIGKILL);
+		waitpid(t->pid, NULL, 0);
+	}
+	static const char *const files[] = { "key.pem", "cert.pem", "heard", "log" };
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(path, sizeof path, "%s/%s", t->folder, files[i]);
+		unlink(path);
+	}
+	rmdir(t->folder);
+}
+
+static bool
+tls_heard(const struct tls_server *t, const char *text)
+{
+	char all[8192];
+	FILE *f = fopen(t->heard, "r");
+	size_t n;
+
+	if (f == NULL)
+		return false;
+	n = fread(all, 1, sizeof all, f);
+	fclose(f);
+	return memmem(all, n, text, strlen(text)) != NULL;
+}
+
+static void
+call(struct customer *c, const struct tls_server *t, const char *ca_file)
+{
+	struct secret *key = secret_new("sk-never-sent", 13);
+
+	customer_init(c, t->url);
+	c->to.key = key;
+	c->to.ca_file = ca_file;
+	c->to.auth_style = AUTH_STYLE_BEARER;
+	c->to.first_byte_ms = 300;
+	customer_stream(c);
+	secret_free(key);
+}
+
+static void
+must_refuse(const char *name, bool own_ca, bool old, enum failure_class class)
+{
+	struct tls_server t;
+	struct customer c;
+
+	if (!tls_open(&t, name, NULL, old)) {
+		tls_close(&t);
+		skip();
+	}
+	call(&c, &t, own_ca ? t.cert : NULL);
+	assert_failure(&c, class, "tls");
+	nap(50);
+	assert_false(tls_heard(&t, "sk-never-sent"));
+	assert_false(tls_heard(&t, "POST"));
+	customer_clear(&c);
+	tls_close(&t);
+}
+
+static void
+test_tls__F68_self_signed(void **state)
+{
+	(void)state;
+	must_refuse("IP:127.0.0.1", false, false, FAILURE_CONFIG);
+}
+
+static void
+test_tls__F68_wrong_name(void **state)
+{
+	(void)state;
+	must_refuse("DNS:other.example", true, false, FAILURE_CONFIG);
+}
+
+static void
+test_tls__F68_an_old_version(void **state)
+{
+	(void)state;
+	must_refuse("IP:127.0.0.1", true, true, FAILURE_NETWORK);
+}
+
+static void
+test_tls__F68_a_cut_handshake(void **state)
+{
+	struct station *s;
+	struct customer c;
+	char url[64];
+
+	(void)state;
+	s = station_open(serve_text, "");
+	snprintf(url, sizeof url, "https://127.0.0.1:%d", s->port);
+	customer_init(&c, url);
+	c.to.connect_ms = 500;
+	customer_ask(&c, FRAMING_SSE, true);
+	customer_idle(&c, 100);
+	station_close(s);
+	customer_wait(&c, 2000);
+	assert_int_equal(c.ends, 1);
+	assert_failure(&c, FAILURE_NETWORK, "tls");
+	customer_clear(&c);
+}
+
+static void
+test_tls__a_ca_of_ones_own(void **state)
+{
+	struct tls_server t;
+	struct customer c;
+
+	(void)state;
+	if (!tls_open(&t, "IP:127.0.0.1", NULL, false)) {
+		tls_close(&t);
+		skip();
+	}
+	call(&c, &t, t.cert);
+	/* s_server answers nothing, but it heard the request */
+	assert_failure(&c, FAILURE_TIMEOUT, "first_byte");
+	assert_true(tls_heard(&t, "Authorization: Bearer sk-never-sent"));
+	customer_clear(&c);
+	tls_close(&t);
+}
+
+static void
+test_tls__a_ca_file_that_is_not_there(void **state)
+{
+	struct tls_server t;
+	struct customer c;
+
+	(void)state;
+	if (!tls_open(&t, "IP:127.0.0.1", NULL, false)) {
+		tls_close(&t);
+		skip();
+	}
+	call(&c, &t, "/nonexistent/ca.pem");
+	assert_failure(&c, FAILURE_CONFIG, "tls");
+	customer_clear(&c);
+	tls_close(&t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tls__F68_self_signed),
+		cmocka_unit_test(test_tls__F68_wrong_name),
+		cmocka_unit_test(test_tls__F68_an_old_version),
+		cmocka_unit_test(test_tls__F68_a_cut_handshake),
+		cmocka_unit_test(test_tls__a_ca_of_ones_own),
+		cmocka_unit_test(test_tls__a_ca_file_that_is_not_there),
+	};
+
+	if (secret_init() != 0)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
