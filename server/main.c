@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <link.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,6 +20,7 @@
 
 #include "mpd_version.h"
 #include "protocol/base/str.h"
+#include "server/base/log.h"
 #include "server/daemon.h"
 
 #define EXIT_USAGE_CODE 64
@@ -102,6 +105,40 @@ set_limits(void)
 #endif
 }
 
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(MPD_SANITIZED)
+static int
+drop_code_pages(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	(void)size;
+	(void)arg;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + h->p_vaddr, end = at + h->p_filesz;
+
+		if (h->p_type != PT_LOAD || (h->p_flags & PF_W) != 0 || (h->p_flags & PF_X) == 0)
+			continue;
+		at &= ~(page - 1);
+		end &= ~(page - 1);
+		if (end > at)
+			madvise((void *)at, end - at, MADV_DONTNEED);
+	}
+	return 0;
+}
+#endif
+
+/* Loading the libraries touches most of their code once: the dynamic linker and their constructors walk
+ * through what a waiting daemon never runs. Code is never written to, so its pages can be let go;
+ * those that are needed come back from the page cache. (Not where code may hold relocations.) */
+static void
+give_back_memory(void)
+{
+#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(MPD_SANITIZED)
+	dl_iterate_phdr(drop_code_pages, NULL);
+#endif
+}
+
 /* ---- words ---- */
 
 static void
@@ -180,6 +217,7 @@ parse(int argc, char **argv, struct options *o)
 		{ "test-timeouts", required_argument, NULL, TEST_TIMEOUTS },
 		{ NULL, 0, NULL, 0 },
 	};
+	enum log_level level;
 	int c;
 
 	for (int i = 1; i < argc; i++)
@@ -192,6 +230,8 @@ parse(int argc, char **argv, struct options *o)
 			o->daemon.socket = optarg;
 			break;
 		case LEVEL:
+			if (!log_level_parse(optarg, &level))
+				return usage_error("unknown log level", optarg);
 			o->daemon.log_level = optarg;
 			break;
 		case DETACH:
@@ -244,6 +284,7 @@ run_in_foreground(const struct options *o)
 		return daemon_exit_code(r);
 	}
 	say_ready(stderr, daemon_socket(d));
+	give_back_memory();
 	r = daemon_run(d);
 	daemon_free(d);
 	return daemon_exit_code(r);
@@ -284,6 +325,7 @@ run_in_background(struct options *o, int fd)
 	}
 	snprintf(text, sizeof text, "modelpd %s ready on %s\n", MPD_VERSION, daemon_socket(d));
 	report(fd, 0, text);
+	give_back_memory();
 	r = daemon_run(d);
 	daemon_free(d);
 	return daemon_exit_code(r);

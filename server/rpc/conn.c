@@ -14,8 +14,8 @@
 #define READ_SMALL 4096
 #define READ_LARGE 65536
 #define OUT_KEEP 16384
-#define PASS_COST 2048         /* what one connection may cost before others have their turn */
-#define VANISHED_POLL_MS 500   /* a half-closed client waits for an answer: is it still there? */
+#define PASS_COST 2048       /* what one connection may cost before others have their turn */
+#define VANISHED_POLL_MS 500 /* a half-closed client waits for an answer: is it still there? */
 
 static void conn_go_on(void *arg);
 
@@ -87,11 +87,22 @@ conn_free(struct conn *c)
 	free(c);
 }
 
+static void
+conn_drop_owned(struct conn *c)
+{
+	struct conn_owned *o;
+
+	while ((o = c->owned) != NULL) {
+		conn_disown(o);
+		o->closed(o);
+	}
+}
+
 void
 conn_close(struct conn *c, const char *why)
 {
+	struct loop_timer *const timers[] = { c->patience, c->again, c->stall };
 	struct rpc_server *s = c->server;
-	struct conn_owned *o;
 
 	if (c->state == CONN_DEAD)
 		return;
@@ -103,20 +114,14 @@ conn_close(struct conn *c, const char *why)
 	s->out_total -= c->counted;
 	c->counted = 0;
 	loop_io_set(c->io, 0);
-	if (c->patience != NULL)
-		loop_timer_stop(c->patience);
-	if (c->again != NULL)
-		loop_timer_stop(c->again);
-	if (c->stall != NULL)
-		loop_timer_stop(c->stall);
+	for (size_t i = 0; i < sizeof timers / sizeof timers[0]; i++)
+		if (timers[i] != NULL)
+			loop_timer_stop(timers[i]);
 	/* the peer sees the end now, not when the memory goes */
 	shutdown(c->fd, SHUT_RDWR);
 	while (c->pending != NULL)
 		request_cancel(c->pending);
-	while ((o = c->owned) != NULL) {
-		conn_disown(o);
-		o->closed(o);
-	}
+	conn_drop_owned(c);
 	loop_defer(s->parts->loop, &c->bury, conn_bury, c);
 }
 
@@ -336,18 +341,13 @@ conn_release(struct conn *c)
 void
 conn_finish(struct conn *c, const char *why)
 {
-	struct conn_owned *o;
-
 	if (c->state != CONN_OPEN)
 		return;
 	log_debug("connection ends", LOG_INT("conn", (int64_t)c->id), LOG_TEXT("why", why));
 	c->state = CONN_FINISHING;
 	c->backlog = false;
 	/* streams end with the client's side; answers that were asked for still go out */
-	while ((o = c->owned) != NULL) {
-		conn_disown(o);
-		o->closed(o);
-	}
+	conn_drop_owned(c);
 	if (c->state == CONN_DEAD)
 		return;
 	loop_timer_start(conn_timer(c, &c->patience, conn_impatient), VANISHED_POLL_MS);
@@ -498,78 +498,4 @@ conn_new(struct rpc_server *s, int fd, pid_t pid)
 	conn_link(c, &s->conns);
 	s->conn_count++;
 	return c;
-}
-
-/* ---- for handlers ---- */
-
-void
-conn_own(struct conn *c, struct conn_owned *o)
-{
-	o->conn = c;
-	o->prev = NULL;
-	o->next = c->owned;
-	if (o->next != NULL)
-		o->next->prev = o;
-	c->owned = o;
-	c->owned_count++;
-}
-
-void
-conn_disown(struct conn_owned *o)
-{
-	struct conn *c = o->conn;
-
-	if (c == NULL)
-		return;
-	if (o->prev != NULL)
-		o->prev->next = o->next;
-	else
-		c->owned = o->next;
-	if (o->next != NULL)
-		o->next->prev = o->prev;
-	o->conn = NULL;
-	o->prev = o->next = NULL;
-	c->owned_count--;
-}
-
-size_t
-conn_owned_count(const struct conn *c)
-{
-	return c->owned_count;
-}
-
-const char *
-conn_client(const struct conn *c)
-{
-	return c->hello.name;
-}
-
-const char *
-conn_scope(const struct conn *c)
-{
-	return c->hello.scope;
-}
-
-const struct rpc_parts *
-conn_parts(const struct conn *c)
-{
-	return c->server->parts;
-}
-
-struct pack *
-rpc_event_begin(struct conn *c, const char *name)
-{
-	pack_init(&c->event, c->holding > 0 ? &c->late : &c->out);
-	message_begin_event(&c->event, name, c->hello.handler);
-	pack_map_begin(&c->event);
-	return &c->event;
-}
-
-void
-rpc_event_end(struct conn *c)
-{
-	pack_map_end(&c->event);
-	message_end_event(&c->event, c->hello.handler);
-	if (c->holding == 0)
-		conn_touched(c);
 }
