@@ -34,6 +34,19 @@ put(struct answer *w, const char *s, size_t n)
 	w->ends_line = s[n - 1] == '\n';
 }
 
+/* What the renderer still holds, with all colours off. */
+static void
+flush_rendered(struct answer *w)
+{
+	bool at_start = w->ends_line && w->markdown.held.len == 0;
+	struct buf shown = BUF_INIT;
+
+	markdown_end(&w->markdown, &shown);
+	put(w, buf_str(&shown), shown.len);
+	w->ends_line = at_start;
+	buf_clear(&shown);
+}
+
 /* Without a terminal: newlines at the end wait until text follows them. */
 static void
 put_held(struct answer *w, struct slice text)
@@ -72,6 +85,7 @@ answer_text(struct answer *w, struct slice text)
 	if (text.len == 0)
 		return;
 	leave_reasoning(w);
+	w->any = true; /* even when all of it is held back for now */
 	if (!w->terminal) {
 		put_held(w, text);
 		return;
@@ -95,6 +109,11 @@ answer_reasoning(struct answer *w, struct slice text)
 	if (text.len == 0)
 		return;
 	text_escape(&safe, text.data, text.len, true);
+	if (w->rendered && !w->dimmed && w->any) {
+		flush_rendered(w); /* text that came before stays before */
+		markdown_clear(&w->markdown);
+		markdown_init(&w->markdown, w->a->utf8);
+	}
 	if (w->terminal) {
 		if (!w->dimmed && !w->ends_line)
 			put(w, "\n", 1);
@@ -111,18 +130,10 @@ answer_reasoning(struct answer *w, struct slice text)
 void
 answer_end(struct answer *w)
 {
-	struct buf shown = BUF_INIT;
-
 	leave_reasoning(w);
-	if (w->rendered && w->any) {
-		bool at_start = w->ends_line && w->markdown.held.len == 0;
-
-		markdown_end(&w->markdown, &shown);
-		put(w, buf_str(&shown), shown.len);
-		w->ends_line = at_start;
-	}
+	if (w->rendered && w->any)
+		flush_rendered(w);
 	if (w->any && (!w->terminal || !w->ends_line))
 		putchar('\n');
 	fflush(stdout);
-	buf_clear(&shown);
 }

@@ -13,6 +13,7 @@
 #include "mpd_version.h"
 #include "protocol/client.h"
 #include "protocol/limits.h"
+#include "protocol/params.h"
 
 #define TICK_MS 100
 
@@ -308,17 +309,27 @@ write_params(struct pack *p, const char *text, struct error *err)
 	return r;
 }
 
+static bool
+is_secret(const char *method)
+{
+	const struct method *m = method_find(method, strlen(method));
+
+	return m != NULL && (m->flags & RPC_SECRET) != 0;
+}
+
 int
 link_call(struct app *a, const char *method, const char *params_json, const struct value **result)
 {
 	struct error err = ERROR_INIT;
+	struct pack *p;
 	int r;
 
 	/* Checked before a daemon is started or a request is begun: what was begun must be sent. */
 	if (params_json != NULL) {
-		struct buf scratch = BUF_INIT;
+		struct buf scratch;
 		struct pack dry;
 
+		buf_init_secret(&scratch, 0);
 		pack_init(&dry, &scratch);
 		pack_map_begin(&dry);
 		r = write_params(&dry, params_json, &err);
@@ -328,8 +339,7 @@ link_call(struct app *a, const char *method, const char *params_json, const stru
 	}
 	if ((r = link_open(a)) != 0)
 		return r;
-	struct pack *p = link_begin(a, method);
-
+	p = is_secret(method) ? link_begin_secret(a, method) : link_begin(a, method);
 	if (params_json != NULL)
 		write_params(p, params_json, &err);
 	return link_end(a, result);

@@ -6,8 +6,10 @@
 #include <langinfo.h>
 #include <libsmartcols.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "client/app.h"
@@ -43,6 +45,7 @@ struct smartcols {
 	__typeof__(scols_table_set_termforce) *set_termforce;
 	__typeof__(scols_table_set_termwidth) *set_termwidth;
 	__typeof__(scols_table_set_column_separator) *set_separator;
+	__typeof__(scols_table_set_stream) *set_stream;
 	__typeof__(scols_print_table) *print;
 };
 
@@ -65,6 +68,7 @@ smartcols_load(struct smartcols *s)
 	    {"scols_table_set_termforce", &s->set_termforce},
 	    {"scols_table_set_column_separator", &s->set_separator},
 	    {"scols_table_set_termwidth", &s->set_termwidth},
+	    {"scols_table_set_stream", &s->set_stream},
 	    {"scols_print_table", &s->print},
 	};
 
@@ -214,11 +218,31 @@ fit_terminal(struct table *t)
 	free(widths);
 }
 
+/* For a table longer than the screen, on a terminal only. NULL: none is wanted. */
+static FILE *
+open_pager(const struct table *t)
+{
+	const char *pager = getenv("PAGER");
+	unsigned height = term_height();
+
+	if (!t->app->out_tty || !t->app->in_tty || height == 0 || t->app->no_input ||
+	    t->count / t->column_count + 1 < height)
+		return NULL;
+	if (pager != NULL && (*pager == '\0' || strcmp(pager, "cat") == 0))
+		return NULL;
+	if (pager == NULL && access("/usr/bin/less", X_OK) != 0)
+		return NULL;
+	fflush(stdout);
+	signal(SIGPIPE, SIG_IGN); /* who leaves the pager early has seen enough */
+	return popen(pager != NULL ? pager : "/usr/bin/less -FRX", "we");
+}
+
 static void
 print_smart(struct table *t, const struct smartcols *s)
 {
 	struct libscols_table *tb = s->new_table();
 	struct libscols_line *line = NULL;
+	FILE *pager;
 
 	s->enable_colors(tb, t->app->out_color);
 	s->enable_noencoding(tb, 1); /* escaped already */
@@ -239,8 +263,12 @@ print_smart(struct table *t, const struct smartcols *s)
 			s->set_color(s->get_cell(line, column),
 			    app_format(t->app, "\033[%sm", t->cells[i].color));
 	}
+	if ((pager = open_pager(t)) != NULL)
+		s->set_stream(tb, pager);
 	s->print(tb);
 	s->unref_table(tb);
+	if (pager != NULL)
+		pclose(pager);
 }
 
 /* Widths need a locale that knows the encoding. */

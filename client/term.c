@@ -77,6 +77,14 @@ term_width(void)
 	return 80;
 }
 
+unsigned
+term_height(void)
+{
+	struct winsize ws;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 ? ws.ws_row : 0;
+}
+
 static int64_t
 clock_ms(clockid_t id)
 {

@@ -20,6 +20,8 @@ const char *glyph_dash(const struct app *a);
 
 /* Columns of the terminal on stdout (COLUMNS wins); 80 when unknown. */
 unsigned term_width(void);
+/* Lines of it; 0 when unknown. */
+unsigned term_height(void);
 int64_t term_now_ms(void);  /* monotonic */
 int64_t term_wall_ms(void); /* since the epoch */
 
