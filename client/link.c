@@ -309,8 +309,8 @@ write_params(struct pack *p, const char *text, struct error *err)
 	return r;
 }
 
-static bool
-is_secret(const char *method)
+bool
+link_is_secret(const char *method)
 {
 	const struct method *m = method_find(method, strlen(method));
 
@@ -339,7 +339,7 @@ link_call(struct app *a, const char *method, const char *params_json, const stru
 	}
 	if ((r = link_open(a)) != 0)
 		return r;
-	p = is_secret(method) ? link_begin_secret(a, method) : link_begin(a, method);
+	p = link_is_secret(method) ? link_begin_secret(a, method) : link_begin(a, method);
 	if (params_json != NULL)
 		write_params(p, params_json, &err);
 	return link_end(a, result);

@@ -41,6 +41,8 @@ int link_end(struct app *a, const struct value **result);
 /* Sends without waiting; several may be in flight. 0 or MP_E_... */
 int link_send(struct app *a, uint32_t *msgid, struct error *err);
 
+/* Whether a method carries a secret: its parameters must not lie in the shell's history. */
+bool link_is_secret(const char *method);
 /* Opens, asks with these params (a JSON object, NULL = none), waits. 0 or an exit code. */
 int link_call(
     struct app *a, const char *method, const char *params_json, const struct value **result);

@@ -7,7 +7,6 @@
 #include "client/input.h"
 #include "client/link.h"
 #include "client/out.h"
-#include "protocol/params.h"
 
 /* The events of the stream that was started, one per line, to the last one. */
 static int
@@ -63,15 +62,6 @@ read_params(struct app *a, const char *text, struct buf *in)
 	return 0;
 }
 
-/* Its parameters must not lie in the shell's history. */
-static bool
-is_secret(const char *method)
-{
-	const struct method *m = method_find(method, strlen(method));
-
-	return m != NULL && (m->flags & RPC_SECRET) != 0;
-}
-
 int
 cmd_rpc(struct app *a)
 {
@@ -84,7 +74,7 @@ cmd_rpc(struct app *a)
 		return fail_usage(a, "rpc needs a method; mpc rpc sys.methods lists them");
 	if ((r = no_more_words(a, 2)) != 0)
 		return r;
-	if (text != NULL && strcmp(text, "-") != 0 && is_secret(method))
+	if (text != NULL && strcmp(text, "-") != 0 && link_is_secret(method))
 		return fail_usage(
 		    a, "%.40s holds a secret: pass its parameters on stdin (-)", method);
 	buf_init_secret(&in, 16 << 20); /* may be a key.set */
