@@ -25,18 +25,6 @@ patience_or(int64_t ms, int64_t otherwise)
 	return ms > 0 ? ms : otherwise;
 }
 
-void
-conn_hello_clear(struct conn_hello *h)
-{
-	free(h->handler);
-	free(h->scope);
-	free(h->name);
-	free(h->version);
-	free(h->tty);
-	free(h->cwd);
-	*h = (struct conn_hello){ .said = false };
-}
-
 /* ---- the end ---- */
 
 static void

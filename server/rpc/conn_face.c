@@ -1,6 +1,20 @@
 /* conn_face.c - what handlers may ask of a connection (request.h). */
 #include "server/rpc/conn.h"
 
+#include <stdlib.h>
+
+void
+conn_hello_clear(struct conn_hello *h)
+{
+	free(h->handler);
+	free(h->scope);
+	free(h->name);
+	free(h->version);
+	free(h->tty);
+	free(h->cwd);
+	*h = (struct conn_hello){ .said = false };
+}
+
 void
 conn_own(struct conn *c, struct conn_owned *o)
 {
