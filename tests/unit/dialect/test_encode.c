@@ -130,8 +130,9 @@ full_request(const json_t *file)
 	struct chat_request *c = chat_request_new();
 	struct chat_message *m;
 	struct tool *t;
-	char *schema = json_dumps(json_object_get(json_object_get(json_array_get(json_object_get(file, "tools"), 0),
-	                              "function"), "parameters"), 0);
+	const json_t *tool = json_array_get(json_object_get(file, "tools"), 0);
+	const json_t *function = json_object_get(tool, "function");
+	char *schema = json_dumps(json_object_get(function, "parameters"), 0);
 
 	say(c, ROLE_SYSTEM, "Answer briefly.");
 	m = say(c, ROLE_USER, "Compare the weather in Oslo and Rome. ");

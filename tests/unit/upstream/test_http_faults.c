@@ -559,7 +559,8 @@ static void
 test_http_faults__F79_a_line_without_end(void **state)
 {
 	(void)state;
-	endless(OK_SSE "\r\ndata: ", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+	endless(OK_SSE "\r\ndata: ",
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 	    "too_large");
 }
 

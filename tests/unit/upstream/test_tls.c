@@ -71,32 +71,46 @@ can_connect(int port)
 	return ok;
 }
 
-/* name: the subjectAltName; days: how long the certificate lasts; old: TLS 1.1 at most. */
-static bool
-tls_open(struct tls_server *t, const char *name, const char *not_after, bool old)
-{
-	char key[96], port[16], alt[96], log[96];
-	char *const make[] = { (char[]){ "openssl" }, (char[]){ "req" }, (char[]){ "-x509" },
-		(char[]){ "-newkey" }, (char[]){ "ec" }, (char[]){ "-pkeyopt" },
-		(char[]){ "ec_paramgen_curve:prime256v1" }, (char[]){ "-nodes" },
-		(char[]){ "-subj" }, (char[]){ "/CN=test" }, (char[]){ "-addext" }, alt,
-		(char[]){ "-keyout" }, key, (char[]){ "-out" }, t->cert, (char[]){ "-days" },
-		(char[]){ "30" }, NULL };
-	char *const serve[] = { (char[]){ "openssl" }, (char[]){ "s_server" }, (char[]){ "-quiet" },
-		(char[]){ "-accept" }, port, (char[]){ "-cert" }, t->cert, (char[]){ "-key" }, key,
-		old ? (char[]){ "-tls1_1" } : (char[]){ "-tls1_2" },
-		old ? (char[]){ "-cipher" } : NULL, (char[]){ "ALL:@SECLEVEL=0" }, NULL };
+#define ARG(text) (char[]){ text }
 
-	(void)not_after;
+/* A self-signed certificate. name: its subjectAltName; days: how long it lasts. */
+static bool
+make_certificate(const struct tls_server *t, char *key, const char *name, char *days)
+{
+	char request[96], alt[96], log[96], cert[96];
+	char *const ask[] = { ARG("openssl"), ARG("req"), ARG("-new"), ARG("-newkey"), ARG("ec"),
+		ARG("-pkeyopt"), ARG("ec_paramgen_curve:prime256v1"), ARG("-nodes"), ARG("-subj"),
+		ARG("/CN=test"), ARG("-addext"), alt, ARG("-keyout"), key, ARG("-out"), request,
+		NULL };
+	char *const sign[] = { ARG("openssl"), ARG("x509"), ARG("-req"), ARG("-in"), request,
+		ARG("-signkey"), key, ARG("-copy_extensions"), ARG("copy"), ARG("-days"), days,
+		ARG("-out"), cert, NULL };
+
+	snprintf(request, sizeof request, "%s/request.pem", t->folder);
+	snprintf(log, sizeof log, "%s/log", t->folder);
+	snprintf(alt, sizeof alt, "subjectAltName=%s", name);
+	snprintf(cert, sizeof cert, "%s", t->cert);
+	return run(ask, log, NULL) == 0 && run(sign, log, NULL) == 0;
+}
+
+/* old: TLS 1.1 at most. False when there is no openssl program. */
+static bool
+tls_open(struct tls_server *t, const char *name, const char *days, bool old)
+{
+	char key[96], port[32], lasts[8];
+	char *const serve[] = { ARG("openssl"), ARG("s_server"), ARG("-quiet"),
+		ARG("-accept"), port, ARG("-cert"), t->cert, ARG("-key"), key,
+		old ? ARG("-tls1_1") : ARG("-tls1_2"),
+		old ? ARG("-cipher") : NULL, ARG("ALL:@SECLEVEL=0"), NULL };
+
 	memset(t, 0, sizeof *t);
 	strcpy(t->folder, "/tmp/mpd-tls-XXXXXX");
 	assert_non_null(mkdtemp(t->folder));
 	snprintf(key, sizeof key, "%s/key.pem", t->folder);
 	snprintf(t->cert, sizeof t->cert, "%s/cert.pem", t->folder);
 	snprintf(t->heard, sizeof t->heard, "%s/heard", t->folder);
-	snprintf(log, sizeof log, "%s/log", t->folder);
-	snprintf(alt, sizeof alt, "subjectAltName=%s", name);
-	if (run(make, log, NULL) != 0)
+	snprintf(lasts, sizeof lasts, "%s", days);
+	if (!make_certificate(t, key, name, lasts))
 		return false;
 	t->port = free_port();
 	snprintf(port, sizeof port, "127.0.0.1:%d", t->port);
@@ -116,8 +130,9 @@ tls_close(struct tls_server *t)
 		kill(t->pid, SIGKILL);
 		waitpid(t->pid, NULL, 0);
 	}
-	static const char *const files[] = { "key.pem", "cert.pem", "heard", "log" };
-	for (size_t i = 0; i < 4; i++) {
+	static const char *const files[] = { "key.pem", "cert.pem", "heard", "log",
+		"request.pem" };
+	for (size_t i = 0; i < 5; i++) {
 		snprintf(path, sizeof path, "%s/%s", t->folder, files[i]);
 		unlink(path);
 	}
@@ -153,12 +168,13 @@ call(struct customer *c, const struct tls_server *t, const char *ca_file)
 }
 
 static void
-must_refuse(const char *name, bool own_ca, bool old, enum failure_class class)
+must_refuse(const char *name, const char *days, bool own_ca, bool old,
+    enum failure_class class)
 {
 	struct tls_server t;
 	struct customer c;
 
-	if (!tls_open(&t, name, NULL, old)) {
+	if (!tls_open(&t, name, days, old)) {
 		tls_close(&t);
 		skip();
 	}
@@ -175,21 +191,28 @@ static void
 test_tls__F68_self_signed(void **state)
 {
 	(void)state;
-	must_refuse("IP:127.0.0.1", false, false, FAILURE_CONFIG);
+	must_refuse("IP:127.0.0.1", "30", false, false, FAILURE_CONFIG);
 }
 
 static void
 test_tls__F68_wrong_name(void **state)
 {
 	(void)state;
-	must_refuse("DNS:other.example", true, false, FAILURE_CONFIG);
+	must_refuse("DNS:other.example", "30", true, false, FAILURE_CONFIG);
+}
+
+static void
+test_tls__F68_expired(void **state)
+{
+	(void)state;
+	must_refuse("IP:127.0.0.1", "-1", true, false, FAILURE_CONFIG);
 }
 
 static void
 test_tls__F68_an_old_version(void **state)
 {
 	(void)state;
-	must_refuse("IP:127.0.0.1", true, true, FAILURE_NETWORK);
+	must_refuse("IP:127.0.0.1", "30", true, true, FAILURE_NETWORK);
 }
 
 static void
@@ -220,7 +243,7 @@ test_tls__a_ca_of_ones_own(void **state)
 	struct customer c;
 
 	(void)state;
-	if (!tls_open(&t, "IP:127.0.0.1", NULL, false)) {
+	if (!tls_open(&t, "IP:127.0.0.1", "30", false)) {
 		tls_close(&t);
 		skip();
 	}
@@ -239,7 +262,7 @@ test_tls__a_ca_file_that_is_not_there(void **state)
 	struct customer c;
 
 	(void)state;
-	if (!tls_open(&t, "IP:127.0.0.1", NULL, false)) {
+	if (!tls_open(&t, "IP:127.0.0.1", "30", false)) {
 		tls_close(&t);
 		skip();
 	}
@@ -255,6 +278,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tls__F68_self_signed),
 		cmocka_unit_test(test_tls__F68_wrong_name),
+		cmocka_unit_test(test_tls__F68_expired),
 		cmocka_unit_test(test_tls__F68_an_old_version),
 		cmocka_unit_test(test_tls__F68_a_cut_handshake),
 		cmocka_unit_test(test_tls__a_ca_of_ones_own),
