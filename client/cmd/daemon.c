@@ -18,6 +18,7 @@
 
 #define STOP_WAIT_MS 20000
 #define LOG_POLL_MS 1000
+#define LOG_TAIL_BYTES 16384L
 
 static int
 fail_not_running(struct app *a)
@@ -235,6 +236,30 @@ print_log_line(struct app *a, const struct value *line)
 		    app_member(a, line, "text"));
 }
 
+/* A daemon that is gone has left its last words in the file of its detached life. */
+static int
+print_log_file(struct app *a)
+{
+	const char *path = app_format(a, "%s/modelpd.log", a->paths.state_dir);
+	FILE *f = fopen(path, "re");
+	struct buf safe = BUF_INIT;
+	char line[4096];
+
+	if (f == NULL)
+		return fail_not_running(a);
+	note(a, "the daemon is not running; this is the end of %s", path);
+	if (fseek(f, -LOG_TAIL_BYTES, SEEK_END) == 0 && fgets(line, sizeof(line), f) == NULL)
+		line[0] = '\0'; /* the first line is cut */
+	while (fgets(line, sizeof(line), f) != NULL) {
+		buf_reset(&safe, sizeof(line));
+		text_escape(&safe, line, strlen(line), true);
+		fputs(buf_str(&safe), stdout);
+	}
+	fclose(f);
+	buf_clear(&safe);
+	return EXIT_NO_DAEMON;
+}
+
 static int
 daemon_log(struct app *a)
 {
@@ -242,6 +267,8 @@ daemon_log(struct app *a)
 	int64_t since = 0;
 	int r;
 
+	if (!daemon_runs(a) && a->form == FORM_TEXT)
+		return print_log_file(a);
 	if ((r = open_running(a)) != 0)
 		return r;
 	do {
