@@ -126,15 +126,18 @@ public_index(const struct openai_chat_state *s, const struct openai_call *c)
 	return n;
 }
 
+/* What the arguments have beyond `from`. */
 static void
-emit_arguments(const struct openai_chat_state *s, const struct openai_call *c, const char *text,
-    size_t n, const struct event_sink *sink)
+emit_arguments(const struct openai_chat_state *s, const struct openai_call *c, size_t from,
+    const struct event_sink *sink)
 {
-	struct event e = { .type = EVENT_TOOL_ARGS, .text = { text, n } };
+	struct event e = { .type = EVENT_TOOL_ARGS };
 
+	if (c->arguments.len == from)
+		return;
+	e.text = (struct slice){ c->arguments.data + from, c->arguments.len - from };
 	e.index = public_index(s, c);
-	if (n > 0)
-		sink->event(sink->arg, &e);
+	sink->event(sink->arg, &e);
 }
 
 static bool
@@ -157,7 +160,7 @@ announce(struct openai_chat_state *s, struct openai_call *c, const struct event_
 	e.id = slice_of(c->id);
 	e.name = slice_of(c->name);
 	sink->event(sink->arg, &e);
-	emit_arguments(s, c, c->arguments.data, c->arguments.len, sink);
+	emit_arguments(s, c, 0, sink);
 	return true;
 }
 
@@ -176,7 +179,7 @@ take_arguments(struct openai_chat_state *s, struct openai_call *c, uint32_t valu
 		(void)buf_add(&c->arguments, raw.data, raw.len);
 	}
 	if (c->announced)
-		emit_arguments(s, c, c->arguments.data + before, c->arguments.len - before, sink);
+		emit_arguments(s, c, before, sink);
 }
 
 static char *
@@ -282,7 +285,7 @@ end_call(struct openai_chat_state *s, struct openai_call *c, const struct event_
 	/* no arguments at all means an empty object */
 	if (c->arguments.len == 0)
 		(void)buf_adds(&c->arguments, "{}");
-	emit_arguments(s, c, c->arguments.data + before, c->arguments.len - before, sink);
+	emit_arguments(s, c, before, sink);
 	e.index = public_index(s, c);
 	sink->event(sink->arg, &e);
 }
