@@ -365,7 +365,7 @@ test_http_faults__F72_redirects_are_not_followed(void **state)
 	snprintf(places[5], sizeof places[5], "//\x1b[31m\xff");
 	for (size_t i = 0; i < 5; i++) {
 		for (size_t k = 0; k < 6; k++) {
-			char answer[256];
+			char answer[1024];
 			struct station *s;
 			struct customer c;
 
