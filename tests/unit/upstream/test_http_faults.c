@@ -532,7 +532,7 @@ static void
 test_http_faults__F76_a_stream_without_end(void **state)
 {
 	const char *script[] = { OK_SSE "\r\n",
-		"data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n\n" };
+		"data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n\n" };
 	struct station *s = station_open(serve_repeat, script);
 	struct customer c;
 
@@ -560,7 +560,7 @@ test_http_faults__F79_a_line_without_end(void **state)
 {
 	(void)state;
 	endless(OK_SSE "\r\ndata: ",
-	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 	    "too_large");
 }
 
