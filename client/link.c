@@ -1,6 +1,7 @@
 #include "client/link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,10 @@
 #include "protocol/params.h"
 
 #define TICK_MS 100
+
+/* A daemon that died a moment ago: its socket is closed within this time. */
+#define DYING_TRIES 50
+#define DYING_PAUSE_MS 10
 
 static void
 begin_hello(struct app *a, const char *scope)
@@ -33,6 +38,55 @@ begin_hello(struct app *a, const char *scope)
 	pack_kv_str(p, "scope", scope);
 	/* A failure shows at the request that follows. */
 	a->hello_waits = client_send(a->client, &a->hello_id, &err) == 0;
+}
+
+static void
+read_hello(struct app *a, const struct value *result)
+{
+	const struct value *caps = value_get(result, "caps");
+	struct slice version = value_slice(value_get(value_get(result, "server"), "version"));
+	size_t n =
+	    version.len < sizeof(a->server_version) ? version.len : sizeof(a->server_version) - 1;
+
+	if (n > 0)
+		memcpy(a->server_version, version.data, n);
+	a->server_version[n] = '\0';
+	for (size_t i = 0; i < value_size(caps); i++)
+		if (value_equals(value_at(caps, i), "vault.locked"))
+			a->vault_locked = true;
+}
+
+/* 0, or what the daemon has against us. */
+static int
+take_hello(struct app *a, const struct message *m, struct error *err)
+{
+	a->hello_waits = false;
+	if (value_type(m->error) != VALUE_NIL) {
+		message_read_error(m->error, err);
+		return err->code;
+	}
+	read_hello(a, m->result);
+	return 0;
+}
+
+/* Whether somebody is alive behind the socket: one that is being killed still takes connections. Nothing
+ * but hello was sent so far, so another try is harmless. */
+static int
+await_hello(struct app *a, struct error *err)
+{
+	struct message m;
+
+	while (a->hello_waits) {
+		int r = client_next(a->client, &m, LINK_TIMEOUT_MS, err);
+
+		if (r < 0)
+			return r;
+		if (r == 0)
+			return error_set(err, MP_E_TIMEOUT, "the daemon did not answer in time");
+		if (m.kind == MESSAGE_REPLY && m.msgid == a->hello_id)
+			return take_hello(a, &m, err);
+	}
+	return 0;
 }
 
 static int
@@ -72,9 +126,18 @@ link_open(struct app *a)
 	struct buf why = BUF_INIT;
 	int r, fd;
 
-	r = link_try_open(a, &err);
-	if (r == 0)
+	if (a->client != NULL)
 		return 0;
+	for (int tries = 0;; tries++) {
+		if ((r = link_try_open(a, &err)) != 0)
+			break;
+		if ((r = await_hello(a, &err)) == 0)
+			return 0;
+		if (r != MP_E_PROVIDER_UNAVAILABLE || tries == DYING_TRIES)
+			return link_fail(a, &err);
+		link_close(a);
+		poll(NULL, 0, DYING_PAUSE_MS);
+	}
 	if (r != MP_E_NOT_FOUND && r != MP_E_BUSY)
 		return link_fail(a, &err);
 	if (a->no_spawn)
@@ -137,22 +200,6 @@ link_fail(struct app *a, const struct error *err)
 	return fail_err(a, &copy);
 }
 
-static void
-read_hello(struct app *a, const struct value *result)
-{
-	const struct value *caps = value_get(result, "caps");
-	struct slice version = value_slice(value_get(value_get(result, "server"), "version"));
-	size_t n =
-	    version.len < sizeof(a->server_version) ? version.len : sizeof(a->server_version) - 1;
-
-	if (n > 0)
-		memcpy(a->server_version, version.data, n);
-	a->server_version[n] = '\0';
-	for (size_t i = 0; i < value_size(caps); i++)
-		if (value_equals(value_at(caps, i), "vault.locked"))
-			a->vault_locked = true;
-}
-
 int
 link_next(struct app *a, struct message *m, int timeout_ms, struct error *err)
 {
@@ -163,12 +210,8 @@ link_next(struct app *a, struct message *m, int timeout_ms, struct error *err)
 			return r;
 		if (m->kind != MESSAGE_REPLY || !a->hello_waits || m->msgid != a->hello_id)
 			return r;
-		a->hello_waits = false;
-		if (value_type(m->error) != VALUE_NIL) {
-			message_read_error(m->error, err);
-			return err->code;
-		}
-		read_hello(a, m->result);
+		if ((r = take_hello(a, m, err)) != 0)
+			return r;
 	}
 }
 
