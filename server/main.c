@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <link.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -11,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -102,40 +100,6 @@ set_limits(void)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-#endif
-}
-
-#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(MPD_SANITIZED)
-static int
-drop_code_pages(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)arg;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
-		uintptr_t at = info->dlpi_addr + h->p_vaddr, end = at + h->p_filesz;
-
-		if (h->p_type != PT_LOAD || (h->p_flags & PF_W) != 0 || (h->p_flags & PF_X) == 0)
-			continue;
-		at &= ~(page - 1);
-		end &= ~(page - 1);
-		if (end > at)
-			madvise((void *)at, end - at, MADV_DONTNEED);
-	}
-	return 0;
-}
-#endif
-
-/* Loading the libraries touches most of their code once: the dynamic linker and their constructors walk
- * through what a waiting daemon never runs. Code is never written to, so its pages can be let go;
- * those that are needed come back from the page cache. (Not where code may hold relocations.) */
-static void
-give_back_memory(void)
-{
-#if defined(__linux__) && (defined(__x86_64__) || defined(__aarch64__)) && !defined(MPD_SANITIZED)
-	dl_iterate_phdr(drop_code_pages, NULL);
 #endif
 }
 
@@ -284,7 +248,6 @@ run_in_foreground(const struct options *o)
 		return daemon_exit_code(r);
 	}
 	say_ready(stderr, daemon_socket(d));
-	give_back_memory();
 	r = daemon_run(d);
 	daemon_free(d);
 	return daemon_exit_code(r);
@@ -325,7 +288,6 @@ run_in_background(struct options *o, int fd)
 	}
 	snprintf(text, sizeof text, "modelpd %s ready on %s\n", MPD_VERSION, daemon_socket(d));
 	report(fd, 0, text);
-	give_back_memory();
 	r = daemon_run(d);
 	daemon_free(d);
 	return daemon_exit_code(r);

@@ -77,7 +77,8 @@ library_init(void)
 	static bool done;
 
 	if (!done)
-		done = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
+		done = http_library_load() &&
+		    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
 		    wiping_realloc, strdup, calloc) == CURLE_OK;
 	return done;
 }

@@ -7,7 +7,7 @@
 #ifndef SERVER_UPSTREAM_HTTP_H
 #define SERVER_UPSTREAM_HTTP_H
 
-#include <curl/curl.h>
+#include "server/upstream/http_library.h"
 
 #include "protocol/base/secret.h"
 #include "server/base/loop.h"

@@ -2,7 +2,7 @@
 #ifndef SERVER_UPSTREAM_HTTP_FAILURE_H
 #define SERVER_UPSTREAM_HTTP_FAILURE_H
 
-#include <curl/curl.h>
+#include "server/upstream/http_library.h"
 
 #include "server/model/failure.h"
 #include "server/upstream/http_guard.h"

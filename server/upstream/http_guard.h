@@ -2,7 +2,7 @@
 #ifndef SERVER_UPSTREAM_HTTP_GUARD_H
 #define SERVER_UPSTREAM_HTTP_GUARD_H
 
-#include <curl/curl.h>
+#include "server/upstream/http_library.h"
 #include <sys/socket.h>
 
 #include "server/upstream/carrier.h"
