@@ -151,8 +151,11 @@ attempt_event(void *arg, const struct event *e)
 	case EVENT_USAGE:
 		usage_merge(&a->usage, e->usage);
 		break;
+	case EVENT_LIMITS:
+		return; /* for the provider's books, not for the caller */
 	case EVENT_TEXT:
 	case EVENT_REASONING:
+	case EVENT_REASONING_END:
 	case EVENT_TOOL_CALL:
 	case EVENT_TOOL_ARGS:
 	case EVENT_TOOL_END:

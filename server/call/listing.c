@@ -94,9 +94,10 @@ listing_conclude(struct listing *l)
 }
 
 static void
-listing_add(void *arg, struct slice id)
+listing_add(void *arg, const struct listed_model *m)
 {
 	struct listing *l = arg;
+	struct slice id = m->id;
 
 	if (l->count == MODELS_MAX || id.len == 0 || id.len > MODEL_ID_MAX)
 		return;

@@ -9,6 +9,8 @@
 #include "server/model/chat.h"
 #include "server/model/event.h"
 #include "server/model/failure.h"
+#include "server/model/limits.h"
+#include "server/model/listed.h"
 #include "server/model/provider.h"
 #include "server/model/target.h"
 #include "server/model/wire.h"
@@ -49,9 +51,19 @@ struct dialect {
 	void (*refuse)(const struct provider *p, const struct wire_head *head, struct slice body,
 	    int64_t now_ms, struct failure *out);
 
-	/* GET for the model list (also the health probe), and its reply's ids. NULL where there is none. */
+	/* What the headers of any answer say is left. NULL where this language has none. */
+	void (*limits)(const struct provider *p, const struct wire_head *head, int64_t now_ms,
+	    struct limits *out);
+
+	/* GET for the model list (also the health probe), and its reply's chat models. NULL where there is
+	 * none. MP_E_INVALID_PARAMS when the reply is no such list. */
 	int (*list_request)(const struct provider *p, struct wire_request *out);
-	int (*list_reply)(struct slice json, void (*each)(void *arg, struct slice id), void *arg);
+	int (*list_reply)(struct slice json, void (*each)(void *arg, const struct listed_model *m),
+	    void *arg);
+	/* One more request per model where the list leaves out what matters (Ollama's /api/show); NULL where
+	 * it does not. The reply completes *m, whose slices are borrowed from json. */
+	int (*show_request)(const struct provider *p, struct slice model, struct wire_request *out);
+	int (*show_reply)(struct slice json, struct listed_model *m);
 };
 
 /* By name; NULL when this version has no such dialect. */

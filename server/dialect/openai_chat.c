@@ -89,21 +89,19 @@ list_request(const struct provider *p, struct wire_request *out)
 
 static void
 list_id(const struct json *j, uint32_t at, struct buf *scratch,
-    void (*each)(void *arg, struct slice id), void *arg)
+    void (*each)(void *arg, const struct listed_model *m), void *arg)
 {
-	struct slice id;
+	struct listed_model m = LISTED_MODEL_INIT;
 
 	buf_reset(scratch, 4096);
-	if (json_plain(j, at, &id)) {
-		if (id.len > 0)
-			each(arg, id);
-	} else if (json_string(j, at, scratch) == 0 && scratch->len > 0) {
-		each(arg, (struct slice){ scratch->data, scratch->len });
-	}
+	if (!json_plain(j, at, &m.id) && json_string(j, at, scratch) == 0)
+		m.id = (struct slice){ scratch->data, scratch->len };
+	if (m.id.len > 0)
+		each(arg, &m);
 }
 
 static int
-list_reply(struct slice text, void (*each)(void *arg, struct slice id), void *arg)
+list_reply(struct slice text, void (*each)(void *arg, const struct listed_model *m), void *arg)
 {
 	struct json j = JSON_INIT;
 	struct buf scratch = BUF_INIT;

@@ -38,7 +38,7 @@ part_clear(struct part *p)
 	free(p->url);
 	free(p->name);
 	free(p->call_id);
-	free(p->signature);
+	free(p->signature.data);
 	free(p->signed_by);
 }
 

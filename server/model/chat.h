@@ -32,8 +32,9 @@ struct part {
 	char *call_id;          /* TOOL_CALL, TOOL_RESULT */
 	struct text arguments;  /* TOOL_CALL: JSON text as it came */
 	bool is_error;          /* TOOL_RESULT */
-	char *signature;        /* REASONING: opaque, only for whom signed it */
-	char *signed_by;        /* REASONING: provider name of the signature */
+	struct text signature;  /* REASONING, TOOL_CALL: opaque, only for whom signed it */
+	char *signed_by;        /* "provider:model" (upstream id) of the signature; NULL = unsigned */
+	bool redacted;          /* REASONING: no text, the signature holds the provider's data */
 };
 
 enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };

@@ -34,6 +34,7 @@ struct wire_request {
 	size_t header_count;
 	struct buf body; /* ceiling 64 MiB */
 	bool stream;     /* an incremental answer was asked for */
+	bool at_origin;  /* path is below scheme://host:port, not below the base URL */
 };
 
 struct header {

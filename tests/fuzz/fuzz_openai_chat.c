@@ -127,10 +127,10 @@ read_answer(const struct dialect *d, unsigned how, struct slice bytes)
 }
 
 static void
-on_id(void *arg, struct slice id)
+on_id(void *arg, const struct listed_model *m)
 {
 	(void)arg;
-	MUST(id.len > 0 && utf8_valid(id.data, id.len));
+	MUST(m->id.len > 0 && utf8_valid(m->id.data, m->id.len));
 }
 
 /* The first line is a header's value, the rest the body. */

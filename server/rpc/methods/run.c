@@ -76,6 +76,8 @@ on_event(void *arg, const struct event *e)
 	case EVENT_TOOL_END:
 		rc = tool_calls_event(&r->prompt.tools, e, &whole);
 		break;
+	case EVENT_REASONING_END:
+	case EVENT_LIMITS:
 	case EVENT_START:
 	case EVENT_USAGE:
 	case EVENT_WARNING:

@@ -242,6 +242,8 @@ on_event(void *arg, const struct event *e)
 		pack_str_n(p, e->text.data, e->text.len);
 		event_end(s);
 		return;
+	case EVENT_REASONING_END:
+	case EVENT_LIMITS:
 	case EVENT_START:
 	case EVENT_FINISH:
 	case EVENT_ERROR:

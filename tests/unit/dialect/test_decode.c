@@ -429,9 +429,9 @@ test_decode__byok_adds_the_upstream_cost(void **state)
 }
 
 static void
-add_id(void *arg, struct slice id)
+add_id(void *arg, const struct listed_model *m)
 {
-	buf_add(arg, id.data, id.len);
+	buf_add(arg, m->id.data, m->id.len);
 	buf_addc(arg, '|');
 }
 

@@ -1,0 +1,32 @@
+/* limits.h - what a provider says is left, and when it is full again (providers/limits-and-errors.md
+ * section 4). Plain data; read from headers, bodies and events by the dialects. */
+#ifndef SERVER_MODEL_LIMITS_H
+#define SERVER_MODEL_LIMITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIMITS_MAX 8
+
+/* One dimension. Unknown: -1, used_permille too; times 0. */
+struct limit {
+	char name[32];          /* requests tokens input-tokens output-tokens 5h 7d credit ... */
+	int64_t limit, remaining;
+	int32_t used_permille;  /* of a window whose size is not told; may exceed 1000 */
+	int64_t resets_ms;      /* wall clock */
+	bool rejected;          /* this one refuses requests until it resets */
+};
+
+struct limits {
+	struct limit of[LIMITS_MAX];
+	size_t count;
+	int64_t at_ms; /* wall clock of the reading */
+};
+
+/* The dimension of that name, added with everything unknown if it is new; NULL when full. */
+struct limit *limits_name(struct limits *l, const char *name);
+/* Dimensions of `later` replace those of the same name; others stay. */
+void limits_merge(struct limits *into, const struct limits *later);
+
+#endif
