@@ -540,6 +540,8 @@ heard_event(void *arg, const struct event *e)
 	case EVENT_USAGE:
 	case EVENT_WARNING:
 		break;
+	case EVENT_REASONING_END:
+	case EVENT_LIMITS:
 	case EVENT_START:
 	case EVENT_FINISH:
 	case EVENT_ERROR:
