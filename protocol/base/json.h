@@ -64,8 +64,9 @@ enum json_type json_type(const struct json *j, uint32_t at);
 bool json_is(const struct json *j, uint32_t at, enum json_type type);
 /* Member by (unescaped) key; JSON_NONE if at is no object or has none. */
 uint32_t json_get(const struct json *j, uint32_t at, const char *key);
-/* json_get along a path of keys, e.g. json_path(j, 0, "error", "metadata", NULL). */
-uint32_t json_path(const struct json *j, uint32_t at, ...) __attribute__((sentinel));
+/* json_get along a path of keys, e.g. json_path(j, 0, "error", "metadata"). */
+uint32_t json_along(const struct json *j, uint32_t at, const char *const *keys); /* ends with NULL */
+#define json_path(j, at, ...) json_along(j, at, (const char *const[]){ __VA_ARGS__, NULL })
 uint32_t json_size(const struct json *j, uint32_t at);              /* members or items */
 uint32_t json_item(const struct json *j, uint32_t at, uint32_t i);  /* i-th item: O(i) */
 /* Iterating: first child, then next sibling, until JSON_NONE. In an object the children are the keys;

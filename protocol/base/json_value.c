@@ -1,5 +1,4 @@
 /* json_value.c - looking at what json_read has read. */
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "protocol/base/err.h"
@@ -123,15 +122,10 @@ json_get(const struct json *j, uint32_t at, const char *key)
 }
 
 uint32_t
-json_path(const struct json *j, uint32_t at, ...)
+json_along(const struct json *j, uint32_t at, const char *const *keys)
 {
-	const char *key;
-	va_list ap;
-
-	va_start(ap, at);
-	while ((key = va_arg(ap, const char *)) != NULL)
-		at = json_get(j, at, key);
-	va_end(ap);
+	for (; *keys != NULL; keys++)
+		at = json_get(j, at, *keys);
 	return at;
 }
 

@@ -205,7 +205,7 @@ complaint_read(struct complaint *c, const struct json *j, int status)
 		c->code = number_word(j, json_get(j, c->error, "code"));
 	c->type = json_strdup(j, json_get(j, c->error, "type"), WORD_MAX_BYTES);
 	c->error_type =
-	    json_strdup(j, json_path(j, c->error, "metadata", "error_type", NULL), WORD_MAX_BYTES);
+	    json_strdup(j, json_path(j, c->error, "metadata", "error_type"), WORD_MAX_BYTES);
 	take_status(c, j);
 }
 
@@ -346,7 +346,7 @@ classify(enum openai_flavour flavour, const struct complaint *c, const struct js
 static void
 set_message(struct failure *out, const struct complaint *c, const struct json *j)
 {
-	uint32_t raw = json_path(j, c->error, "metadata", "raw", NULL);
+	uint32_t raw = json_path(j, c->error, "metadata", "raw");
 	struct buf text = BUF_INIT;
 
 	if (c->message.len > 0)
@@ -380,7 +380,7 @@ set_retry(struct failure *out, const struct complaint *c, const struct json *j)
 
 	if (out->retry_said >= 0)
 		return;
-	if (json_bool(j, json_path(j, c->error, "availability", "retryable", NULL), &retryable))
+	if (json_bool(j, json_path(j, c->error, "availability", "retryable"), &retryable))
 		out->retry_said = retryable;
 	else if (says(c, "Failed to load model"))
 		out->retry_said = 0; /* it lacks memory, and will lack it again */

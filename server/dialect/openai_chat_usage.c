@@ -22,7 +22,7 @@ cost_of(const struct json *j, uint32_t usage)
 		return -1;
 	/* with a key of one's own at the upstream, "cost" is only the fee */
 	if (json_bool(j, json_get(j, usage, "is_byok"), &own_key) && own_key &&
-	    json_decimal(j, json_path(j, usage, "cost_details", "upstream_inference_cost", NULL), 6,
+	    json_decimal(j, json_path(j, usage, "cost_details", "upstream_inference_cost"), 6,
 	        &upstream) &&
 	    upstream <= INT64_MAX - cost)
 		cost += upstream;

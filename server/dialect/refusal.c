@@ -201,9 +201,9 @@ body_wait(const struct json *body, const struct wire_head *head, int64_t now_ms)
 	struct slice text;
 	int64_t ms;
 
-	if (json_decimal(body, json_path(body, error, "availability", "retry_after", NULL), 3, &ms))
+	if (json_decimal(body, json_path(body, error, "availability", "retry_after"), 3, &ms))
 		return ms;
-	if (json_plain(body, json_path(body, error, "metadata", "resets_at", NULL), &text) &&
+	if (json_plain(body, json_path(body, error, "metadata", "resets_at"), &text) &&
 	    rfc3339_parse(text, &ms))
 		return until(ms, head, now_ms);
 	return -1;
@@ -280,7 +280,7 @@ failure_set_text(char *to, size_t size, struct slice s)
 		memcpy(to, clean.data, n);
 	to[n] = '\0';
 	if (n < clean.len)
-		strcat(to, "...");
+		memcpy(to + n, "...", sizeof "...");
 	buf_clear(&clean);
 }
 

@@ -97,7 +97,7 @@ read_and_take(struct subject *s)
 	read_ours(s);
 	choice = json_first(&s->json, json_get(&s->json, 0, "choices"));
 	buf_reset(&s->scratch, SIZE_MAX);
-	json_string(&s->json, json_path(&s->json, choice, "delta", "content", NULL), &s->scratch);
+	json_string(&s->json, json_path(&s->json, choice, "delta", "content"), &s->scratch);
 	json_get(&s->json, choice, "finish_reason");
 	json_get(&s->json, 0, "usage");
 }

@@ -128,10 +128,10 @@ test_fail__json_is_json(void **state)
 	error_hint(&err, "look");
 	fail_json(&b, &err, "because", "not_found");
 	assert_int_equal(json_read(&j, b.data, b.len, JSON_STRICT), 0);
-	assert_true(json_equals(&j, json_path(&j, 0, "error", "code", NULL), "not_found"));
-	assert_true(json_equals(&j, json_path(&j, 0, "error", "message", NULL), "unknown \"x\""));
-	assert_true(json_equals(&j, json_path(&j, 0, "error", "hint", NULL), "look"));
-	assert_true(json_equals(&j, json_path(&j, 0, "error", "data", "why", NULL), "because"));
+	assert_true(json_equals(&j, json_path(&j, 0, "error", "code"), "not_found"));
+	assert_true(json_equals(&j, json_path(&j, 0, "error", "message"), "unknown \"x\""));
+	assert_true(json_equals(&j, json_path(&j, 0, "error", "hint"), "look"));
+	assert_true(json_equals(&j, json_path(&j, 0, "error", "data", "why"), "because"));
 	json_clear(&j);
 	buf_clear(&b);
 }

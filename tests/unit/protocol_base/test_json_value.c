@@ -57,7 +57,7 @@ test_json_value__absent_behaves_as_null(void **state)
 	(void)state;
 	read_text("{\"a\":1}");
 	assert_int_equal(json_get(&j, json_get(&j, JSON_NONE, "x"), "y"), JSON_NONE);
-	assert_int_equal(json_path(&j, 0, "a", "b", "c", NULL), JSON_NONE);
+	assert_int_equal(json_path(&j, 0, "a", "b", "c"), JSON_NONE);
 	assert_int_equal(json_type(&j, JSON_NONE), JSON_NULL);
 	assert_int_equal(json_size(&j, JSON_NONE), 0);
 	assert_int_equal(json_first(&j, JSON_NONE), JSON_NONE);
@@ -98,8 +98,8 @@ test_json_value__walking_an_object(void **state)
 	}
 	assert_int_equal(i, 4);
 	assert_int_equal(json_size(&j, json_get(&j, 0, "c")), 2);
-	assert_true(json_is(&j, json_path(&j, 0, "b", "x", NULL), JSON_ARRAY));
-	assert_true(json_is(&j, json_get(&j, json_item(&j, json_path(&j, 0, "b", "x", NULL), 1),
+	assert_true(json_is(&j, json_path(&j, 0, "b", "x"), JSON_ARRAY));
+	assert_true(json_is(&j, json_get(&j, json_item(&j, json_path(&j, 0, "b", "x"), 1),
 		"y"),
 	    JSON_NUMBER));
 	assert_int_equal(json_get(&j, 0, "x"), JSON_NONE);
@@ -127,7 +127,7 @@ test_json_value__F80_the_last_of_equal_keys_wins_when_asked(void **state)
 	(void)state;
 	assert_int_equal(json_read(&j, text, sizeof text - 1, JSON_LAST_KEY_WINS), 0);
 	assert_true(json_int(&j, json_get(&j, 0, "a"), &v) && v == 3);
-	assert_true(json_int(&j, json_path(&j, 0, "c", "a", NULL), &v) && v == 5);
+	assert_true(json_int(&j, json_path(&j, 0, "c", "a"), &v) && v == 5);
 	assert_int_equal(json_size(&j, 0), 4);
 }
 
