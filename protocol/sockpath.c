@@ -1,6 +1,7 @@
 /* sockpath.c - where things lie. */
 #include "protocol/sockpath.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,14 +12,14 @@
 static char *
 join(const char *dir, const char *rest)
 {
-	size_t n = strlen(dir);
+	size_t n = strlen(dir), size;
 	char *path;
 
 	while (n > 0 && dir[n - 1] == '/')
 		n--;
-	path = xcalloc(1, n + strlen(rest) + 1);
-	memcpy(path, dir, n);
-	memcpy(path + n, rest, strlen(rest));
+	size = n + strlen(rest) + 1;
+	path = xcalloc(1, size);
+	snprintf(path, size, "%.*s%s", (int)n, dir, rest);
 	return path;
 }
 

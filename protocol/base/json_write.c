@@ -128,7 +128,7 @@ json_end_array(struct json_writer *w)
 
 /* Longest text that one character turns into, and what escape_into_room leaves free beyond that. */
 #define UNIT_MAX 6
-#define SLACK 8
+#define SLACK ((size_t)8)
 
 /* Writes the character at p as it stands in a string, moves *to past it and says how many bytes of
  * p it was. */
