@@ -62,7 +62,9 @@ is_hostile(struct slice name)
 static void
 clean_environment(void)
 {
-	for (char **at = environ; at != NULL && *at != NULL;) {
+	if (environ == NULL)
+		return;
+	for (char **at = environ; *at != NULL;) {
 		struct slice name = { *at, strcspn(*at, "=") };
 
 		if (!is_hostile(name)) {

@@ -28,16 +28,23 @@ struct log_field {
 	const char *text; /* foreign text: escaped, at most 512 bytes shown; NULL: use number */
 	int64_t number;
 };
-#define LOG_TEXT(k, v) { (k), (v) != NULL ? (v) : "", 0 }
+static inline const char *
+log_text(const char *s)
+{
+	return s != NULL ? s : "";
+}
+#define LOG_TEXT(k, v) { (k), log_text(v), 0 }
 #define LOG_INT(k, v) { (k), NULL, (v) }
 
-/* `what` is a fixed sentence of ours. Fields end with a NULL key; use the macros below. */
+/* `what` is a fixed sentence of ours. Fields end with a NULL key. Written through the macros below:
+ * log_warn("the sentence", LOG_TEXT("why", text), LOG_INT("count", n)); fields may be left out. */
 void log_write(enum log_level level, const char *what, const struct log_field *fields);
-#define LOG_FIELDS(...) ((struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { NULL, NULL, 0 } })
-#define log_error(what, ...) log_write(LOG_LEVEL_ERROR, what, LOG_FIELDS(__VA_ARGS__))
-#define log_warn(what, ...) log_write(LOG_LEVEL_WARN, what, LOG_FIELDS(__VA_ARGS__))
-#define log_info(what, ...) log_write(LOG_LEVEL_INFO, what, LOG_FIELDS(__VA_ARGS__))
-#define log_debug(what, ...) log_write(LOG_LEVEL_DEBUG, what, LOG_FIELDS(__VA_ARGS__))
+#define LOG_END { NULL, NULL, 0 }
+#define LOG_CALL(level, what, ...) log_write(level, what, (const struct log_field[]){ __VA_ARGS__ })
+#define log_error(...) LOG_CALL(LOG_LEVEL_ERROR, __VA_ARGS__, LOG_END)
+#define log_warn(...) LOG_CALL(LOG_LEVEL_WARN, __VA_ARGS__, LOG_END)
+#define log_info(...) LOG_CALL(LOG_LEVEL_INFO, __VA_ARGS__, LOG_END)
+#define log_debug(...) LOG_CALL(LOG_LEVEL_DEBUG, __VA_ARGS__, LOG_END)
 
 /* The redactor: also used on provider error texts before they travel. Replaces every registered secret
  * and everything that looks like a key (sk-, sk-ant-, AIza, mpd_, Bearer, key=) in place. */

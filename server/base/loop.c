@@ -138,7 +138,7 @@ waited_enough(evutil_socket_t fd, short what, void *arg)
 void
 loop_once(struct loop *l, int timeout_ms)
 {
-	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct timeval tv = { timeout_ms / 1000, timeout_ms % 1000 * 1000L };
 	struct event end;
 
 	if (timeout_ms <= 0) {

@@ -21,7 +21,7 @@ log_secret_register(const struct secret *s)
 {
 	if (secret_count == secret_cap) {
 		secret_cap = secret_cap != 0 ? secret_cap * 2 : 16;
-		secrets = xrealloc(secrets, secret_cap * sizeof *secrets);
+		secrets = xrealloc(secrets, secret_cap * sizeof(struct secret *));
 	}
 	secrets[secret_count++] = s;
 }
