@@ -397,8 +397,10 @@ calls_free(struct calls *cs)
 {
 	if (cs == NULL)
 		return;
-	while (cs->first != NULL)
-		call_free(cs->first);
+	for (struct call *c = cs->first, *next; c != NULL; c = next) {
+		next = c->next;
+		call_free(c);
+	}
 	free(cs);
 }
 

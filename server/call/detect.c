@@ -58,8 +58,10 @@ detection_reap(void *arg)
 void
 detections_free(struct probes *p)
 {
-	while (p->detections != NULL)
-		detection_free(p->detections);
+	for (struct detection *d = p->detections, *next; d != NULL; d = next) {
+		next = d->next;
+		detection_free(d);
+	}
 }
 
 void

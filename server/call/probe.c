@@ -271,8 +271,10 @@ probes_free(struct probes *p)
 {
 	if (p == NULL)
 		return;
-	while (p->probes != NULL)
-		probe_free(p->probes);
+	for (struct probe *each = p->probes, *next; each != NULL; each = next) {
+		next = each->next;
+		probe_free(each);
+	}
 	detections_free(p);
 	free(p);
 }

@@ -129,13 +129,15 @@ civil_to_ms(const struct civil *c, int64_t *ms)
 {
 	static const int month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	bool leap = (c->year % 4 == 0 && c->year % 100 != 0) || c->year % 400 == 0;
+	int64_t hours, minutes;
 
 	if (c->month < 1 || c->month > 12 || c->day < 1 || c->hour > 23 || c->minute > 59 ||
 	    c->second > 60 ||
 	    c->day > month_days[c->month - 1] + (c->month == 2 && leap ? 1 : 0))
 		return false;
-	*ms = (days_of(c->year, c->month, c->day) * 86400 + c->hour * 3600 + c->minute * 60 +
-	          c->second) * 1000;
+	hours = days_of(c->year, c->month, c->day) * 24 + c->hour;
+	minutes = hours * 60 + c->minute;
+	*ms = (minutes * 60 + c->second) * 1000;
 	return true;
 }
 

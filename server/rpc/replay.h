@@ -14,7 +14,7 @@
 #include "protocol/params.h"
 #include "protocol/value.h"
 
-#define REPLAY_LIFETIME_MS (10 * 60 * 1000)
+#define REPLAY_LIFETIME_MS (INT64_C(10) * 60 * 1000)
 #define REPLAY_ENTRIES 256
 #define REPLAY_BYTES ((size_t)4 << 20)
 

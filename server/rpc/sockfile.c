@@ -75,7 +75,7 @@ passed_path(int fd, char **path, struct error *err)
 	return 0;
 }
 
-/* 1: *fd was passed and its path stands in *path. 0: nothing was passed. */
+/* A passed socket goes into *fd and its path into *path; *path stays NULL when nothing was passed. */
 static int
 activation(int *fd, char **path, struct error *err)
 {
@@ -95,7 +95,7 @@ activation(int *fd, char **path, struct error *err)
 	*fd = FIRST_PASSED_FD;
 	fcntl(*fd, F_SETFD, FD_CLOEXEC);
 	fcntl(*fd, F_SETFL, O_NONBLOCK | fcntl(*fd, F_GETFL));
-	return 1;
+	return 0;
 }
 
 /* ---- the lock ---- */
@@ -142,11 +142,12 @@ static int
 somebody_serves(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t n = strlen(path);
 	int fd, r, reason;
 
-	if (strlen(path) >= sizeof addr.sun_path)
+	if (n >= sizeof addr.sun_path)
 		return MP_E_INVALID_PARAMS;
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, n + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return MP_E_INTERNAL;
@@ -256,11 +257,12 @@ static int
 bind_socket(struct sockfile *f, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t n = strlen(f->path);
 
-	if (strlen(f->path) > LIMIT_SOCKET_PATH)
+	if (n > LIMIT_SOCKET_PATH)
 		return error_set(err, MP_E_NOT_PERMITTED, "the socket path is longer than %d bytes",
 		    LIMIT_SOCKET_PATH);
-	strcpy(addr.sun_path, f->path);
+	memcpy(addr.sun_path, f->path, n + 1);
 	f->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* the mode is set before the file exists: there is no moment at which others could connect */
 	if (f->fd < 0 || fchmod(f->fd, 0600) != 0 ||
@@ -288,28 +290,37 @@ remember(struct sockfile *f, struct error *err)
 	return 0;
 }
 
+/* What stands behind the last slash. */
+static const char *
+last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
 /* The socket's path, folder and name. */
 static int
 set_places(struct sockfile *f, struct paths *paths, struct error *err)
 {
 	char *passed = NULL;
-	const char *slash;
 	int r = activation(&f->fd, &passed, err);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
-	f->activated = r == 1;
+	f->activated = passed != NULL;
 	if (f->activated) {
+		size_t n = (size_t)(last_part(passed) - passed);
+
 		free(paths->socket);
 		free(paths->run_dir);
 		paths->socket = passed;
-		slash = strrchr(passed, '/');
-		paths->run_dir = slice_dup((struct slice){ passed, (size_t)(slash - passed) });
+		/* without its slash, but in the root folder that is all there is */
+		paths->run_dir = slice_dup((struct slice){ passed, n > 1 ? n - 1 : n });
 	}
 	f->path = xstrdup(paths->socket);
 	f->dir = xstrdup(paths->run_dir);
-	slash = strrchr(f->path, '/');
-	f->name = xstrdup(slash != NULL ? slash + 1 : f->path);
+	f->name = xstrdup(last_part(f->path));
 	return 0;
 }
 

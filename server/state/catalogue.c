@@ -7,22 +7,19 @@
 #include "protocol/base/str.h"
 
 struct provider_def {
-	const char *name, *display;
+	const char *name, *display, *dialect, *url, *env, *features, *login, *health, *also;
+	int64_t weekly, rolling;
 	enum provider_type type;
 	enum auth_type auth;
-	const char *dialect, *url, *env, *features;
-	int64_t weekly, rolling;
 	int32_t hours;
-	const char *login;
 	bool detect;
-	const char *health, *also;
 };
 
 static const struct provider_def providers[] = {
 #define PROVIDER(name, display, type, auth, dialect, url, env, features, weekly, rolling, hours, login, \
     detect, health, also)                                                                           \
-	{ name, display, PROVIDER_##type, AUTH_##auth, dialect, url, env, features, weekly, rolling,   \
-	    hours, login, detect, health, also },
+	{ name, display, dialect, url, env, features, login, health, also, weekly, rolling,            \
+	    PROVIDER_##type, AUTH_##auth, hours, detect },
 #include "server/state/catalogue.def"
 };
 

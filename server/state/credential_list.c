@@ -80,13 +80,13 @@ static void
 sort(struct credential_list *l)
 {
 	if (l->count > 0)
-		qsort(l->items, l->count, sizeof *l->items, compare);
+		qsort(l->items, l->count, sizeof(struct credential_item *), compare);
 }
 
 static void
 append(struct credential_list *l, struct credential_item *i)
 {
-	l->items = xrealloc(l->items, (l->count + 1) * sizeof *l->items);
+	l->items = xrealloc(l->items, (l->count + 1) * sizeof(struct credential_item *));
 	l->items[l->count++] = i;
 }
 
@@ -94,7 +94,7 @@ static void
 drop(struct credential_list *l, size_t at)
 {
 	credential_item_free(l->items[at]);
-	memmove(&l->items[at], &l->items[at + 1], (l->count - at - 1) * sizeof *l->items);
+	memmove(&l->items[at], &l->items[at + 1], (l->count - at - 1) * sizeof(struct credential_item *));
 	l->count--;
 }
 

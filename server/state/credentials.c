@@ -12,7 +12,7 @@
 
 #define KEYS_PER_PROVIDER 64
 #define LAST4_FROM_BYTES 20           /* THREATS.md section 3.4 */
-#define CHECKED_EVERY_MS (3600 * 1000) /* "last worked" is stored this often at most */
+#define CHECKED_EVERY_MS (INT64_C(3600) * 1000) /* "last worked" is stored this often at most */
 
 struct credentials {
 	struct credential_list list;

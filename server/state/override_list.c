@@ -105,13 +105,13 @@ void
 override_list_sort(struct override_list *l)
 {
 	if (l->count > 0)
-		qsort(l->items, l->count, sizeof *l->items, compare);
+		qsort(l->items, l->count, sizeof(struct override_item *), compare);
 }
 
 static void
 append(struct override_list *l, struct override_item *i)
 {
-	l->items = xrealloc(l->items, (l->count + 1) * sizeof *l->items);
+	l->items = xrealloc(l->items, (l->count + 1) * sizeof(struct override_item *));
 	l->items[l->count++] = i;
 }
 
@@ -217,7 +217,7 @@ override_list_delete(struct override_list *l, struct override_item *i)
 	for (size_t k = 0; k < l->count; k++) {
 		if (l->items[k] != i)
 			continue;
-		memmove(&l->items[k], &l->items[k + 1], (l->count - k - 1) * sizeof *l->items);
+		memmove(&l->items[k], &l->items[k + 1], (l->count - k - 1) * sizeof(struct override_item *));
 		l->count--;
 		break;
 	}

@@ -18,7 +18,7 @@
 #undef curl_multi_setopt
 
 struct http_library {
-#define CURL_FUNCTION(name) __typeof__(name) *name;
+#define CURL_FUNCTION(name) __typeof__(name) *(name);
 #include "server/upstream/http_library.def"
 #undef CURL_FUNCTION
 };

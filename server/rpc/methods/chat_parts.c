@@ -416,7 +416,7 @@ int
 chat_part_read(const struct value *v, struct chat_message *m, struct slice call_id,
     const struct place *at, struct error *err)
 {
-	struct slice type;
+	struct slice type = { NULL, 0 };
 	int r;
 
 	if ((r = part_type(v, at, &type, err)) != 0)
@@ -438,7 +438,7 @@ int
 chat_attachment_read(const struct value *v, struct chat_message *m, const struct place *at,
     struct error *err)
 {
-	struct slice type;
+	struct slice type = { NULL, 0 };
 	int r;
 
 	if ((r = part_type(v, at, &type, err)) != 0)

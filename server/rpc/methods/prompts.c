@@ -44,8 +44,10 @@ prompts_free(struct prompts *ps)
 {
 	if (ps == NULL)
 		return;
-	while (ps->first != NULL)
-		prompt_free(ps->first);
+	for (struct prompt *p = ps->first, *next; p != NULL; p = next) {
+		next = p->next;
+		prompt_free(p);
+	}
 	free(ps);
 }
 

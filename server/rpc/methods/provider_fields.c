@@ -10,6 +10,10 @@
 #define FEATURES_MAX 64
 #define ALIASES_MAX 4096
 #define TEXT_MAX 2048
+enum {
+	ALIAS_MAX_BYTES = LIMIT_NAME_BYTES * 4,
+	WINDOW_MAX_HOURS = 24 * 366,
+};
 
 /* A member's row: how its value is read. `at` is where a plain text or bool lies in the struct. */
 struct field {
@@ -27,16 +31,19 @@ wrong_type(const struct value *v, const char *where, const char *wanted, struct 
 	    value_type_name(value_type(v)));
 }
 
-/* A str without NUL of a sane length. */
-static int
-read_text(const struct value *v, const char *where, char **out, struct error *err)
+/* A str without NUL of a sane length; NULL when it is none. The caller frees it. */
+static char *
+read_text(const struct value *v, const char *where, struct error *err)
 {
+	char *text = NULL;
+
 	if (value_type(v) != VALUE_STR)
-		return wrong_type(v, where, "str", err);
-	if (value_size(v) > TEXT_MAX)
-		return error_field(err, where, "%s is longer than %d bytes", where, TEXT_MAX);
-	*out = value_strdup(v);
-	return *out != NULL ? 0 : error_field(err, where, "%s contains a NUL", where);
+		wrong_type(v, where, "str", err);
+	else if (value_size(v) > TEXT_MAX)
+		error_field(err, where, "%s is longer than %d bytes", where, TEXT_MAX);
+	else if ((text = value_strdup(v)) == NULL)
+		error_field(err, where, "%s contains a NUL", where);
+	return text;
 }
 
 static int
@@ -44,11 +51,10 @@ set_text(struct provider *p, const struct field *f, const struct value *v, const
     struct error *err)
 {
 	char **member = (char **)(void *)((char *)p + f->at);
-	char *text;
-	int r;
+	char *text = read_text(v, where, err);
 
-	if ((r = read_text(v, where, &text, err)) != 0)
-		return r;
+	if (text == NULL)
+		return MP_E_INVALID_PARAMS;
 	if (text[0] == '\0') {
 		free(text);
 		if (f->required)
@@ -105,12 +111,12 @@ static int
 set_type(struct provider *p, const struct field *f, const struct value *v, const char *where,
     struct error *err)
 {
-	char *word;
-	int r;
+	char *word = read_text(v, where, err);
+	int r = 0;
 
 	(void)f;
-	if ((r = read_text(v, where, &word, err)) != 0)
-		return r;
+	if (word == NULL)
+		return MP_E_INVALID_PARAMS;
 	if (!provider_type_parse(word, &p->type))
 		r = error_field(err, where,
 		    "%s must be universal-gateway, direct-api, plan-based or local", where);
@@ -122,12 +128,12 @@ static int
 set_auth(struct provider *p, const struct field *f, const struct value *v, const char *where,
     struct error *err)
 {
-	char *word;
-	int r;
+	char *word = read_text(v, where, err);
+	int r = 0;
 
 	(void)f;
-	if ((r = read_text(v, where, &word, err)) != 0)
-		return r;
+	if (word == NULL)
+		return MP_E_INVALID_PARAMS;
 	if (!auth_type_parse(word, &p->auth))
 		r = error_field(err, where,
 		    "%s must be api-key, oauth-personal, optional-key or none", where);
@@ -162,7 +168,8 @@ set_features(struct provider *p, const struct field *f, const struct value *v, c
 		return error_field(err, where, "%s has more than %d items", where, FEATURES_MAX);
 	list = xcalloc(n + 1, sizeof *list);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = read_text(value_at(v, i), where, &list[i], err);
+		if ((list[i] = read_text(value_at(v, i), where, err)) == NULL)
+			r = MP_E_INVALID_PARAMS;
 	if (r == 0) {
 		char **old = p->features;
 
@@ -192,16 +199,16 @@ add_alias(struct provider *p, struct slice key, const struct value *v, const cha
     struct error *err)
 {
 	char *alias = slice_dup(key), *model = NULL;
-	int r = 0;
+	int r;
 
-	if (strlen(alias) != key.len || key.len == 0 || key.len > LIMIT_NAME_BYTES * 4)
+	if (strlen(alias) != key.len || key.len == 0 || key.len > ALIAS_MAX_BYTES)
 		r = error_field(err, where, "%s: an alias is 1 to %d bytes of text", where,
-		    LIMIT_NAME_BYTES * 4);
-	else
-		r = read_text(v, where, &model, err);
-	if (r == 0 && (model[0] == '\0' || strlen(model) > 256))
+		    ALIAS_MAX_BYTES);
+	else if ((model = read_text(v, where, err)) == NULL)
+		r = MP_E_INVALID_PARAMS;
+	else if (model[0] == '\0' || strlen(model) > 256)
 		r = error_field(err, where, "%s: a model id is 1 to 256 bytes", where);
-	if (r == 0)
+	else
 		r = provider_alias_add(p, alias, model);
 	free(alias);
 	free(model);
@@ -249,7 +256,7 @@ set_rate_limits(struct provider *p, const struct field *f, const struct value *v
 			p->rate_limits.weekly = n;
 		else if (slice_eq(key, "rolling"))
 			p->rate_limits.rolling = n;
-		else if (slice_eq(key, "window_hours") && n <= 24 * 366)
+		else if (slice_eq(key, "window_hours") && n <= WINDOW_MAX_HOURS)
 			p->rate_limits.window_hours = (int32_t)n;
 		else
 			return error_field(err, where,
