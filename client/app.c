@@ -141,7 +141,6 @@ run(struct app *a)
 {
 	const struct command *c = a->args.command;
 	struct error err = ERROR_INIT;
-	int r;
 
 	if (args_has(&a->args, "version")) {
 		print_version();
@@ -151,7 +150,7 @@ run(struct app *a)
 		return help_print(a, c);
 	if (c == NULL && a->args.word_count > 0)
 		return fail_usage(a, "a command is missing");
-	if ((r = paths_find(args_value(&a->args, "socket"), &a->paths, &err)) != 0)
+	if (paths_find(args_value(&a->args, "socket"), &a->paths, &err) != 0)
 		return fail_err(a, &err);
 	a->paths_known = true;
 	return c == NULL ? cmd_status(a) : c->run(a);

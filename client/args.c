@@ -1,6 +1,7 @@
 #include "client/args.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,11 +68,11 @@ static void
 suggest_in(const char *rows, const char *name, struct error *err)
 {
 	struct option_row row;
-	char text[ARGS_NAME_BYTES + 2] = "--";
+	char text[sizeof("--") + ARGS_NAME_BYTES];
 
 	while (option_row_next(&rows, &row))
 		if (edit_distance(name, row.name, 2) <= 2) {
-			strcpy(text + 2, row.name);
+			snprintf(text, sizeof(text), "--%s", row.name);
 			error_candidate(err, text);
 		}
 }
@@ -101,7 +102,7 @@ keep(struct args *a, const char *name, const char *value)
 
 	a->options = xrealloc(a->options, (a->option_count + 1) * sizeof(*a->options));
 	o = &a->options[a->option_count++];
-	strcpy(o->name, name);
+	snprintf(o->name, sizeof(o->name), "%s", name);
 	o->value = value;
 }
 

@@ -19,7 +19,7 @@ entry_init(struct entry *e, struct error *err)
 
 	setrlimit(RLIMIT_CORE, &none);
 	e->len = 0;
-	e->mapped = ENTRY_MAX_BYTES * 2;
+	e->mapped = 2 * (size_t)ENTRY_MAX_BYTES;
 	e->bytes =
 	    mmap(NULL, e->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (e->bytes == MAP_FAILED) {

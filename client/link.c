@@ -224,8 +224,10 @@ wait_message(
 		int64_t left = until - term_now_ms();
 		int r;
 
-		if (left <= 0)
-			return error_set(err, MP_E_TIMEOUT, "the daemon did not answer in time");
+		if (left <= 0) {
+			error_set(err, MP_E_TIMEOUT, "the daemon did not answer in time");
+			return MP_E_TIMEOUT;
+		}
 		r = link_next(a, m, (int)(left < TICK_MS ? left : TICK_MS), err);
 		if (r != 0)
 			return r;
@@ -412,7 +414,7 @@ link_find_scope(struct app *a)
 {
 	const char *given = scope_environment();
 	char *terminal, *project;
-	const struct value *result;
+	const struct value *result = NULL;
 	struct pack *p;
 	int r;
 

@@ -100,7 +100,7 @@ scope_project(const char *from)
 
 		if (n + sizeof("/.git") > sizeof(path))
 			return NULL;
-		strcpy(path + n, "/.git");
+		memcpy(path + n, "/.git", sizeof("/.git"));
 		if (lstat(path, &st) == 0) {
 			path[n] = '\0';
 			return utf8_valid(path, n) ? project_name(n > 0 ? path : "/") : NULL;

@@ -74,7 +74,7 @@ spawn_program(void)
 	if (n > 0) {
 		self[n] = '\0';
 		if ((slash = strrchr(self, '/')) != NULL) {
-			strcpy(slash, "/modelpd");
+			memcpy(slash, "/modelpd", sizeof("/modelpd"));
 			if (access(self, X_OK) == 0)
 				return xstrdup(self);
 		}
@@ -151,7 +151,7 @@ become(const char *const *argv, char *const *envp, int err_fd)
 	closefrom(3);
 	umask(077);
 	reset_limits();
-	execve(argv[0], (char *const *)(uintptr_t)argv, envp); /* it does not write to them */
+	execve(argv[0], (char *const *)argv, envp); /* it does not write to them */
 	_exit(127);
 }
 

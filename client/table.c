@@ -20,6 +20,7 @@
 struct cell {
 	char *text, *plain;
 	const char *color;
+	size_t column;
 };
 
 struct table {
@@ -27,7 +28,8 @@ struct table {
 	const struct column *columns;
 	size_t column_count;
 	struct cell *cells;
-	size_t count;
+	size_t count, rows;
+	size_t next_column; /* of the next cell */
 };
 
 /* The functions of the library that are used. */
@@ -106,6 +108,11 @@ table_cell(struct table *t, const char *text, const char *plain, const char *col
 	c->plain = xstrdup(plain != NULL ? plain : text != NULL ? text : "");
 	c->text = xstrdup(text != NULL ? text : "-");
 	c->color = color;
+	c->column = t->next_column++;
+	if (c->column == 0)
+		t->rows++;
+	if (t->next_column == t->column_count)
+		t->next_column = 0;
 }
 
 static void
@@ -123,7 +130,8 @@ static void
 print_plain(const struct table *t)
 {
 	for (size_t i = 0; i < t->count; i++)
-		printf("%s%c", t->cells[i].plain, (i + 1) % t->column_count == 0 ? '\n' : '\t');
+		printf("%s%c", t->cells[i].plain,
+		    t->cells[i].column + 1 == t->column_count ? '\n' : '\t');
 }
 
 /* Width on the screen; in bytes where the text is none in this locale. */
@@ -155,7 +163,7 @@ cut(char **text, size_t width, bool utf8)
 	mbstate_t state = {0};
 	const char *mark = utf8 ? "…" : "~";
 	const char *s = *text;
-	size_t used = 0, left = strlen(s);
+	size_t used = 0, left = strlen(s), size;
 	char *out;
 	wchar_t c;
 
@@ -173,9 +181,9 @@ cut(char **text, size_t width, bool utf8)
 		s += n;
 		left -= n;
 	}
-	out = xcalloc((size_t)(s - *text) + strlen(mark) + 1, 1);
-	memcpy(out, *text, (size_t)(s - *text));
-	strcat(out, mark);
+	size = (size_t)(s - *text) + strlen(mark) + 1;
+	out = xcalloc(size, 1);
+	snprintf(out, size, "%.*s%s", (int)(s - *text), *text, mark);
 	free(*text);
 	*text = out;
 }
@@ -207,14 +215,14 @@ fit_terminal(struct table *t)
 	for (size_t i = 0; i < t->column_count; i++)
 		widths[i] = strlen(t->columns[i].title);
 	for (size_t i = 0; i < t->count; i++) {
-		size_t w = text_width(t->cells[i].text), *most = &widths[i % t->column_count];
+		size_t w = text_width(t->cells[i].text), *most = &widths[t->cells[i].column];
 
 		if (w > *most)
 			*most = w;
 	}
 	table_shrink(t->columns, widths, t->column_count, term_width());
 	for (size_t i = 0; i < t->count; i++)
-		cut(&t->cells[i].text, widths[i % t->column_count], t->app->utf8);
+		cut(&t->cells[i].text, widths[t->cells[i].column], t->app->utf8);
 	free(widths);
 }
 
@@ -226,7 +234,7 @@ open_pager(const struct table *t)
 	unsigned height = term_height();
 
 	if (!t->app->out_tty || !t->app->in_tty || height == 0 || t->app->no_input ||
-	    t->count / t->column_count + 1 < height)
+	    t->rows + 1 < height)
 		return NULL;
 	if (pager != NULL && (*pager == '\0' || strcmp(pager, "cat") == 0))
 		return NULL;
@@ -254,7 +262,7 @@ print_smart(struct table *t, const struct smartcols *s)
 		s->new_column(tb, t->columns[i].title, 0,
 		    t->columns[i].kind == COLUMN_NUMBER ? SCOLS_FL_RIGHT : 0);
 	for (size_t i = 0; i < t->count; i++) {
-		size_t column = i % t->column_count;
+		size_t column = t->cells[i].column;
 
 		if (column == 0)
 			line = s->new_line(tb, NULL);

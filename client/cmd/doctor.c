@@ -294,9 +294,12 @@ check_environment(struct doctor *d)
 	    "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
 	const char *host = getenv("MPD_HOST"), *found = NULL;
 
-	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && found == NULL; i++)
-		if (getenv(proxies[i]) != NULL && *getenv(proxies[i]) != '\0')
+	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && found == NULL; i++) {
+		const char *value = getenv(proxies[i]);
+
+		if (value != NULL && *value != '\0')
 			found = proxies[i];
+	}
 	if (found != NULL)
 		report(d, LEVEL_WARN, "proxy",
 		    "mpc provider set P proxy=URL for each provider behind it",

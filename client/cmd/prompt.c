@@ -79,7 +79,7 @@ collect(struct prompt *q)
 
 	if ((r = read_reasoning(q)) != 0)
 		return r;
-	if ((r = input_text(q->a, &q->text, &given, &err)) != 0)
+	if (input_text(q->a, &q->text, &given, &err) != 0)
 		return fail_err(q->a, &err);
 	if (!given && !args_has(&q->a->args, "file")) {
 		help_print(q->a, q->a->args.command);
@@ -89,10 +89,10 @@ collect(struct prompt *q)
 		return fail_usage(q->a, "there is nothing to ask: no words, and stdin is empty");
 	total = q->text.len;
 	pack_init(&p, &q->files);
-	if ((r = input_files(q->a, &p, &total, &err)) != 0)
+	if (input_files(q->a, &p, &total, &err) != 0)
 		return fail_err(q->a, &err);
 	pack_init(&p, &q->options);
-	if ((r = input_options(q->a, &p, &err)) != 0)
+	if (input_options(q->a, &p, &err) != 0)
 		return fail_err(q->a, &err);
 	return 0;
 }

@@ -14,9 +14,8 @@ follow_stream(struct app *a, int64_t stream)
 {
 	struct error err = ERROR_INIT;
 	struct message m;
-	int r;
 
-	while ((r = link_next(a, &m, -1, &err)) > 0) {
+	while (link_next(a, &m, -1, &err) > 0) {
 		const struct value *e = value_at(m.params, 0), *type;
 
 		if (m.kind != MESSAGE_NOTIFICATION ||
@@ -40,9 +39,8 @@ follow_state(struct app *a)
 {
 	struct error err = ERROR_INIT;
 	struct message m;
-	int r;
 
-	while ((r = link_next(a, &m, -1, &err)) > 0)
+	while (link_next(a, &m, -1, &err) > 0)
 		if (m.kind == MESSAGE_NOTIFICATION)
 			out_json_line(value_at(m.params, 0));
 	return link_fail(a, &err);

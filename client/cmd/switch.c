@@ -148,28 +148,31 @@ clear_or_undo(struct app *a, const char *method, const char *scope, const char *
 	return print_result(a, result, scope, what);
 }
 
-/* Which scope the flags name; "" = everywhere. The caller frees *out. */
+/* The flags --here, --project and --scope are sane. 0 or an exit code. */
 static int
-read_scope(struct app *a, char **out)
+check_scope_flags(struct app *a)
 {
-	bool here = args_has(&a->args, "here"), project = args_has(&a->args, "project");
 	const char *named = args_value(&a->args, "scope");
+	int given = args_has(&a->args, "here") + args_has(&a->args, "project") + (named != NULL);
 
-	if (here + project + (named != NULL) > 1)
+	if (given > 1)
 		return fail_usage(a, "--here, --project and --scope exclude each other");
 	if (named != NULL && (*named == '\0' || strlen(named) > SCOPE_MAX_BYTES))
 		return fail_usage(a, "a scope has 1 to %d bytes", SCOPE_MAX_BYTES);
-	if (here && scope_environment() != NULL)
-		named = scope_environment();
-	*out = named != NULL ? xstrdup(named)
-	       : here        ? scope_terminal()
-	       : project     ? scope_project(NULL)
-			     : xstrdup("");
-	if (*out == NULL && here)
-		return fail_usage(a, "--here needs a terminal, and there is none");
-	if (*out == NULL)
-		return fail_usage(a, "--project needs a repository (a .git) here or above");
 	return 0;
+}
+
+/* Which scope the flags name; "" = everywhere. NULL: there is none such here. The caller frees it. */
+static char *
+find_scope(struct app *a)
+{
+	const char *named = args_value(&a->args, "scope"), *given = scope_environment();
+
+	if (args_has(&a->args, "here"))
+		return given != NULL ? xstrdup(given) : scope_terminal();
+	if (args_has(&a->args, "project"))
+		return scope_project(NULL);
+	return xstrdup(named != NULL ? named : "");
 }
 
 static int
@@ -202,11 +205,17 @@ run_switch(struct app *a, const char *scope)
 int
 cmd_switch(struct app *a)
 {
-	char *scope = NULL;
+	char *scope;
 	int r;
 
-	if ((r = no_more_words(a, 1)) == 0 && (r = read_scope(a, &scope)) == 0)
+	if ((r = no_more_words(a, 1)) != 0 || (r = check_scope_flags(a)) != 0)
+		return r;
+	if ((scope = find_scope(a)) != NULL)
 		r = run_switch(a, scope);
+	else if (args_has(&a->args, "here"))
+		r = fail_usage(a, "--here needs a terminal, and there is none");
+	else
+		r = fail_usage(a, "--project needs a repository (a .git) here or above");
 	free(scope);
 	return r;
 }

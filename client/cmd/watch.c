@@ -41,15 +41,16 @@ print_line(struct watch *w, const char *line)
 static const struct value *
 look(void *arg, struct slice name)
 {
+	const struct value *const *snapshot = arg;
 	char key[64];
 
 	if (slice_eq(name, "active"))
-		return value_get(arg, "route");
+		return value_get(*snapshot, "route");
 	if (name.len >= sizeof(key))
 		return NULL;
 	memcpy(key, name.data, name.len);
 	key[name.len] = '\0';
-	return value_get(arg, key);
+	return value_get(*snapshot, key);
 }
 
 static void
@@ -57,8 +58,7 @@ print_formatted(struct watch *w, const struct value *snapshot)
 {
 	struct buf line = BUF_INIT;
 
-	/* look() only reads; the callback's argument has no const */
-	template_render(w->format, look, (void *)(uintptr_t)snapshot, &line);
+	template_render(w->format, look, &snapshot, &line);
 	print_line(w, buf_str(&line));
 	buf_clear(&line);
 }
