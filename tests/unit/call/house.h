@@ -537,10 +537,10 @@ heard_event(void *arg, const struct event *e)
 	case EVENT_TOOL_END:
 		w->tool_ends++;
 		break;
+	case EVENT_REASONING_END:
 	case EVENT_USAGE:
 	case EVENT_WARNING:
 		break;
-	case EVENT_REASONING_END:
 	case EVENT_LIMITS:
 	case EVENT_START:
 	case EVENT_FINISH:

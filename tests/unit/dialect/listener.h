@@ -24,7 +24,7 @@
 struct heard {
 	struct buf text, reasoning, refusal, warnings;
 	struct {
-		struct buf id, name, arguments;
+		struct buf id, name, arguments, signature;
 		bool ended;
 	} calls[CALLS_MAX];
 	unsigned call_count;
@@ -33,6 +33,9 @@ struct heard {
 	enum stop_reason stop;
 	struct usage usage;
 	struct failure failure;
+	struct buf signature; /* of reasoning; several follow each other with a blank */
+	unsigned reasoning_ends, redacted;
+	struct limits limits;
 	bool after_end;
 	bool bad_utf8;
 };
@@ -44,10 +47,12 @@ heard_clear(struct heard *h)
 	buf_clear(&h->reasoning);
 	buf_clear(&h->refusal);
 	buf_clear(&h->warnings);
+	buf_clear(&h->signature);
 	for (unsigned i = 0; i < CALLS_MAX; i++) {
 		buf_clear(&h->calls[i].id);
 		buf_clear(&h->calls[i].name);
 		buf_clear(&h->calls[i].arguments);
+		buf_clear(&h->calls[i].signature);
 	}
 	memset(h, 0, sizeof *h);
 }
@@ -90,6 +95,17 @@ hear(void *arg, const struct event *e)
 	case EVENT_TOOL_END:
 		assert_true(e->index < h->call_count);
 		h->calls[e->index].ended = true;
+		buf_add(&h->calls[e->index].signature, e->signature.data, e->signature.len);
+		break;
+	case EVENT_REASONING_END:
+		h->reasoning_ends++;
+		h->redacted += e->redacted;
+		if (h->signature.len > 0 && e->signature.len > 0)
+			buf_addc(&h->signature, ' ');
+		buf_add(&h->signature, e->signature.data, e->signature.len);
+		break;
+	case EVENT_LIMITS:
+		limits_merge(&h->limits, e->limits);
 		break;
 	case EVENT_USAGE:
 		h->usages++;
