@@ -65,6 +65,8 @@ on_event(void *arg, const struct event *e)
 		if (e->type == EVENT_TOOL_END)
 			l->ended_calls[e->index / 64] |= (uint64_t)1 << e->index % 64;
 		break;
+	case EVENT_REASONING_END:
+	case EVENT_LIMITS:
 	case EVENT_USAGE:
 		check_usage(e->usage);
 		break;
