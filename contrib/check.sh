@@ -1,10 +1,10 @@
 #!/bin/sh
 # check.sh - installs the Debian packages that are missing, builds with ASan and UBSan, runs every test.
+# Words given to it go to ctest: sh contrib/check.sh -R e2e
 set -eu
 cd "$(dirname "$0")/.."
 . contrib/packages.sh
 # shellcheck disable=SC2086
 install_packages $test_packages
-cmake --preset dev >/dev/null
-cmake --build --preset dev
-ctest --preset dev "$@"
+build dev
+exec ctest --preset dev "$@"

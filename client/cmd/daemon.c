@@ -72,10 +72,10 @@ daemon_status(struct app *a)
 	streams = value_int(value_get(v, "streams"), 0);
 	duration_format(value_int(value_get(v, "uptime_ms"), 0), span, sizeof(span));
 	if (a->form == FORM_PLAIN)
-		printf("%s\t%lld\t%lld\t%lld\t%s\n", app_member(a, v, "version"),
+		printf("%s\t%lld\t%lld\t%lld\t%s\t%lld\n", app_member(a, v, "version"),
 		    (long long)value_int(value_get(v, "pid"), 0),
 		    (long long)value_int(value_get(v, "uptime_ms"), 0), (long long)clients,
-		    a->paths.socket);
+		    a->paths.socket, (long long)streams);
 	else
 		printf("modelpd %s runs, pid %lld, up %s, %lld client%s, %lld stream%s\n  socket "
 		       "%s\n  data   %s\n",

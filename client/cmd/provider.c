@@ -259,7 +259,8 @@ static int
 provider_detect(struct app *a)
 {
 	static const struct column columns[] = {
-	    {"NAME", COLUMN_FIXED}, {"URL", COLUMN_TEXT}, {"MODELS", COLUMN_NUMBER}};
+	    {"NAME", COLUMN_FIXED}, {"URL", COLUMN_FIXED}, {"MODELS", COLUMN_NUMBER},
+	    {"FIRST MODEL", COLUMN_TEXT}};
 	const struct value *result, *list;
 	struct table *t;
 	int r;
@@ -283,13 +284,21 @@ provider_detect(struct app *a)
 	}
 	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < value_size(list); i++) {
-		const struct value *p = value_at(list, i);
+		const struct value *p = value_at(list, i), *models = value_get(p, "models");
+		const char *name = app_member(a, p, "name");
 
-		table_cell(t, app_member(a, p, "name"), NULL, NULL);
+		table_cell(t, name, NULL, NULL);
 		table_cell(t, app_member(a, p, "base_url"), NULL, NULL);
 		table_cell(t,
 		    app_format(a, "%lld", (long long)value_int(value_get(p, "models_count"), 0)),
 		    NULL, NULL);
+		/* as `mpc switch` takes it */
+		if (value_size(models) > 0)
+			table_cell(t,
+			    app_format(a, "%s:%s", name, app_text(a, value_at(models, 0))), NULL,
+			    NULL);
+		else
+			table_cell(t, NULL, "", NULL);
 	}
 	table_print(t);
 	return 0;
