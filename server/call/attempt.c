@@ -357,6 +357,7 @@ attempt_start(const struct attempt_parts *parts, const struct target *target,
     void *arg, struct error *err)
 {
 	struct attempt *a = xcalloc(1, sizeof(*a));
+	struct dialect_target to = { NULL, target->upstream };
 	struct story story = { .target = target };
 
 	*err = (struct error)ERROR_INIT;
@@ -368,8 +369,9 @@ attempt_start(const struct attempt_parts *parts, const struct target *target,
 	if (attempt_find(a, target, err) != 0)
 		goto fail;
 	a->state = xcalloc(1, a->dialect->state_size > 0 ? a->dialect->state_size : 1);
+	to.provider = a->provider;
 	if (a->dialect->begin != NULL)
-		a->dialect->begin(a->state, chat);
+		a->dialect->begin(a->state, chat, &to);
 	a->state_begun = true;
 	if (attempt_send(a, target, chat, timeout_ms, err) != 0)
 		goto fail;

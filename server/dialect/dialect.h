@@ -33,8 +33,10 @@ struct dialect {
 	int (*encode)(const struct chat_request *chat, const struct dialect_target *to,
 	    struct wire_request *out, const struct event_sink *sink, struct error *err);
 
-	/* One answer: state is state_size zeroed bytes owned by the caller. begin may be NULL. */
-	void (*begin)(void *state, const struct chat_request *chat);
+	/* One answer: state is state_size zeroed bytes owned by the caller. begin may be NULL; chat and to may
+	 * be NULL (a recorded answer), else they are borrowed for this call only. */
+	void (*begin)(void *state, const struct chat_request *chat,
+	    const struct dialect_target *to);
 	/* One frame, or a whole JSON reply, in; events out. After EVENT_FINISH or EVENT_ERROR nothing
 	 * more is emitted (usage that comes later is still reported before EVENT_FINISH: a dialect holds
 	 * FINISH back until the stream's own end marker, or until `end`). Always returns; bad input

@@ -12,10 +12,11 @@
 #define PIECE_MAX ((size_t)64 << 20)
 
 void
-openai_chat_begin(void *state, const struct chat_request *chat)
+openai_chat_begin(void *state, const struct chat_request *chat, const struct dialect_target *to)
 {
 	struct openai_chat_state *s = state;
 
+	(void)to; /* recorded answers have none */
 	buf_init(&s->text, PIECE_MAX);
 	buf_init(&s->repaired, PIECE_MAX);
 	s->usage = (struct usage)USAGE_INIT;

@@ -37,7 +37,8 @@ struct openai_chat_state {
 	uint64_t seed; /* for ids of calls that came without */
 };
 
-void openai_chat_begin(void *state, const struct chat_request *chat);
+void openai_chat_begin(void *state, const struct chat_request *chat,
+    const struct dialect_target *to);
 void openai_chat_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void openai_chat_body(void *state, struct slice json, const struct event_sink *sink);
 void openai_chat_end(void *state, const struct event_sink *sink);

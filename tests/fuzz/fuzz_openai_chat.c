@@ -67,6 +67,7 @@ on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_REASONING_END:
 	case EVENT_LIMITS:
+		break;
 	case EVENT_USAGE:
 		check_usage(e->usage);
 		break;
@@ -111,7 +112,7 @@ read_answer(const struct dialect *d, unsigned how, struct slice bytes)
 
 	MUST(r.state != NULL);
 	if (d->begin != NULL)
-		d->begin(r.state, NULL);
+		d->begin(r.state, NULL, NULL);
 	if (how == 0) {
 		sse_init(&sse);
 		if (sse_feed(&sse, bytes.data, bytes.len, &used, on_frame, &r) == 0)

@@ -173,7 +173,7 @@ reading_begin(struct reading *r, const char *dialect, struct heard *h)
 	r->state = calloc(1, r->dialect->state_size);
 	r->sink = (struct event_sink){ hear, h };
 	if (r->dialect->begin != NULL)
-		r->dialect->begin(r->state, NULL);
+		r->dialect->begin(r->state, NULL, NULL);
 	sse_init(&r->sse);
 }
 
