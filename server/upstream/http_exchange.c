@@ -321,14 +321,15 @@ set_request(struct exchange *x, const char *url, const struct wire_request *req)
 }
 
 static int
-make_url(char *out, size_t size, const struct endpoint *to, const struct wire_request *req,
-    struct error *err)
+make_url(char *out, size_t size, const struct endpoint *to, const char *origin,
+    const struct wire_request *req, struct error *err)
 {
-	size_t n = strlen(to->base_url);
+	const char *base = req->at_origin ? origin : to->base_url;
+	size_t n = strlen(base);
 
-	while (n > 0 && to->base_url[n - 1] == '/')
+	while (n > 0 && base[n - 1] == '/')
 		n--;
-	if ((size_t)snprintf(out, size, "%.*s%s", (int)n, to->base_url, req->path) >= size)
+	if ((size_t)snprintf(out, size, "%.*s%s", (int)n, base, req->path) >= size)
 		return error_field(err, "base_url", "the URL is longer than %d bytes", URL_MAX);
 	return 0;
 }
@@ -342,7 +343,7 @@ exchange_open(struct exchange *x, const struct endpoint *to, struct wire_request
 	int r;
 
 	if ((r = http_guard_init(&x->guard, to, &x->origin, err)) != 0 ||
-	    (r = make_url(url, sizeof url, to, req, err)) != 0 ||
+	    (r = make_url(url, sizeof url, to, x->origin, req, err)) != 0 ||
 	    (r = add_headers(x, to, req, err)) != 0)
 		return r;
 	x->request = req->body;
