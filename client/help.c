@@ -18,15 +18,15 @@ each_line(const char *text, void (*each)(const char *line, int n, const char *re
 	}
 }
 
-/* Examples may start with another program ("git diff | mpc p"). */
+/* Examples may start with another program ("git diff | mpc p"): the row writes these in full. */
 static void
 print_example(const char *line, int n, const char *rest, int rest_n)
 {
-	const char *pipe = memchr(line, '|', (size_t)n);
+	int width = printf("  %s%.*s", memmem(line, (size_t)n, "| mpc ", 6) != NULL ? "" : "mpc ",
+	    n, line);
 
-	printf("  %s%.*s", pipe != NULL ? "" : "mpc ", n, line);
 	if (rest_n > 0)
-		printf("%*s# %.*s", n < 34 ? 34 - n : 1, "", rest_n, rest);
+		printf("%*s# %.*s", width < 38 ? 38 - width : 1, "", rest_n, rest);
 	putchar('\n');
 }
 
@@ -44,7 +44,7 @@ print_options(const char *rows)
 		snprintf(left, sizeof(left), "%s--%s%s%s", letter, row.name,
 		    row.value[0] != '\0' ? " " : "", row.value);
 		printf("  %-26s%.*s%s\n", left, (int)row.help_len, row.help,
-		    row.repeats ? " (may be repeated)" : "");
+		    row.repeats ? " (repeatable)" : "");
 	}
 }
 
@@ -76,10 +76,9 @@ print_command(const struct command *c)
 	}
 	puts("\nOptions of every command");
 	print_options(command_global_options);
-	puts("\nExit codes: 0 done, 1 failure, 2 usage, 3 unknown name, 4 key, 5 no daemon, 6 "
-	     "provider down,\n"
-	     "7 rate limit or quota, 8 timeout, 9 conflict, 10 not our daemon, 130 interrupted. "
-	     "man modelpc");
+	puts("\nExit codes: 0 done, 1 failure, 2 usage, 3 unknown name, 4 key, 5 no daemon,\n"
+	     "6 provider down, 7 rate limit or quota, 8 timeout, 9 conflict, 10 not our daemon,\n"
+	     "130 interrupted. More: man modelpc");
 	return 0;
 }
 
@@ -106,20 +105,22 @@ help_print(struct app *a, const struct command *c)
 		return print_command(c);
 	puts("mpc - one live AI-provider configuration for every terminal and editor\n");
 	puts("Usage: mpc [OPTIONS] COMMAND [WORDS...]\n");
-	puts("  mpc, mpc status                what is active, and why");
+	puts("  mpc                            What is active and why; the same as mpc status");
 	for (size_t i = 0; i < command_count(); i++) {
 		const struct command *row = command_at(i);
 
 		if (row->group == GROUP_DAILY && strcmp(row->name, "status") != 0)
-			printf("  mpc %-26s %s\n", row->name, row->purpose);
+			printf("  mpc %-26s %s\n",
+			    strcmp(row->name, "prompt") == 0 ? "p, mpc prompt" : row->name,
+			    row->purpose);
 	}
 	puts("");
 	print_group(GROUP_LOOK, "look");
 	print_group(GROUP_MODELS, "arrange");
 	print_group(GROUP_SYSTEM, "system");
 	puts("");
-	puts("  mpc COMMAND --help             examples and options of a command");
-	puts("  mpc rpc sys.methods            the protocol");
-	puts("  man modelpc                    the manual; COEXISTENCE: the other mpc");
+	puts("  mpc COMMAND --help             Examples and options of a command");
+	puts("  mpc rpc sys.methods            The protocol");
+	puts("  man modelpc                    The manual; COEXISTENCE: the other mpc");
 	return 0;
 }

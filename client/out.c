@@ -53,11 +53,33 @@ out_ago(struct app *a, int64_t then_ms, int64_t now_ms)
 }
 
 const char *
+out_since(struct app *a, int64_t then_ms, int64_t now_ms)
+{
+	const char *ago = out_ago(a, then_ms, now_ms);
+
+	return strcmp(ago, "now") == 0 ? "just now" : ago;
+}
+
+/* "cannot use ollama: nothing listens ...": who says the name before needs only the rest. */
+const char *
+after_subject(const char *message)
+{
+	const char *colon;
+
+	if (strncmp(message, "cannot use ", 11) == 0 && (colon = strstr(message, ": ")) != NULL)
+		return colon + 2;
+	return message;
+}
+
+const char *
 out_left(struct app *a, int64_t until_ms, int64_t now_ms)
 {
+	int64_t ms = until_ms - now_ms;
 	char span[32];
 
-	duration_format(until_ms - now_ms, span, sizeof(span));
+	if (ms > 60000)
+		ms = (ms + 59999) / 60000 * 60000;
+	duration_format(ms, span, sizeof(span));
 	return app_format(a, "%s left", span);
 }
 

@@ -36,7 +36,11 @@ void table_shrink(const struct column *columns, size_t *widths, size_t count, si
 
 /* "now", "28m ago", "3d ago"; "-" for 0 or unknown (negative). */
 const char *out_ago(struct app *a, int64_t then_ms, int64_t now_ms);
-/* "27 min left" */
+/* The same in a sentence: "just now", "28m ago". */
+const char *out_since(struct app *a, int64_t then_ms, int64_t now_ms);
+/* A provider's message without the "cannot use NAME: " before it. */
+const char *after_subject(const char *message);
+/* "27 min left"; minutes that have begun count, so that a fresh "2h" says 2 h */
 const char *out_left(struct app *a, int64_t until_ms, int64_t now_ms);
 /* "412", "12 k", "1.2 M" */
 const char *out_count(struct app *a, int64_t n);

@@ -61,7 +61,7 @@ route_why(struct app *a, const struct value *route, const struct value *why, int
 	if (value_equals(kind, "request"))
 		return "as asked for";
 	if (!value_equals(kind, "temporary"))
-		return since > 0 ? app_format(a, "chosen %s, %s", where, out_ago(a, since, now_ms))
+		return since > 0 ? app_format(a, "chosen %s, %s", where, out_since(a, since, now_ms))
 				 : app_format(a, "chosen %s", where);
 	text = expires > 0 ? app_format(a, "temporary %s, %s", where, out_left(a, expires, now_ms))
 			   : app_format(a, "temporary %s, until cleared or reboot", where);

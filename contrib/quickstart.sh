@@ -88,7 +88,7 @@ leave() {
 	[ -z "$switched" ] || "$mpc" switch - --quiet >/dev/null 2>&1 </dev/null || :
 }
 trap leave EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT PIPE TERM
 "$mpc" watch --format '{active.ref}' >"$seen" 2>/dev/null </dev/null &
 watcher=$!
 within 50 test -s "$seen"

@@ -37,7 +37,7 @@ print_ok(struct app *a, const char *name, const struct value *v)
 	if (latency >= 0)
 		printf("  reachable (%lld ms)", (long long)latency);
 	if (models >= 0)
-		printf("  %lld models", (long long)models);
+		printf("  %lld model%s", (long long)models, models == 1 ? "" : "s");
 	if (first >= 0)
 		printf("  model answers (%lld ms)", (long long)first);
 	putchar('\n');
@@ -50,8 +50,8 @@ print_bad(struct app *a, const char *name, const struct error *err)
 		printf("%s\t%s\t\t\t%s\n", name, error_code(err->code), err->message);
 		return;
 	}
-	printf(
-	    "%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), name, err->message);
+	printf("%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), name,
+	    after_subject(err->message));
 	if (err->hint[0] != '\0')
 		printf("  fix: %s\n", err->hint);
 }

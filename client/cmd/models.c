@@ -168,11 +168,25 @@ cmd_remove(struct app *a)
 	return 0;
 }
 
+/* The server resolves any word; the word here was meant as a nickname. */
+static int
+fail_nick(struct app *a, const char *nick, struct error *err)
+{
+	struct error own = ERROR_INIT;
+
+	if (err->code != MP_E_NOT_FOUND)
+		return link_fail(a, err);
+	error_set(&own, MP_E_NOT_FOUND, "there is no nickname \"%.64s\"", nick);
+	error_hint(&own, "mpc list");
+	return fail_err(a, &own);
+}
+
 int
 cmd_nick(struct app *a)
 {
 	bool drop = args_has(&a->args, "delete");
 	const char *ref = args_word(&a->args, 0), *nick = drop ? "" : args_word(&a->args, 1);
+	struct error err = ERROR_INIT;
 	const struct value *result;
 	struct pack *p;
 	int r;
@@ -185,8 +199,8 @@ cmd_nick(struct app *a)
 	p = link_begin(a, "model.nick");
 	pack_kv_str(p, "ref", ref);
 	pack_kv_str(p, "nick", nick);
-	if ((r = link_end(a, &result)) != 0)
-		return r;
+	if (link_try(a, &result, &err) != 0)
+		return drop ? fail_nick(a, ref, &err) : link_fail(a, &err);
 	if (a->form == FORM_JSON)
 		out_json(a, result);
 	else if (a->form == FORM_PLAIN)

@@ -24,7 +24,7 @@ need_words(struct app *a, size_t n, const char *what)
 	return no_more_words(a, n);
 }
 
-/* The result of a change: the provider as it is now. */
+/* The result of a change: the provider as it is now, and its state unless the verb says it. */
 static int
 print_changed(struct app *a, const struct value *p, const char *what)
 {
@@ -33,7 +33,10 @@ print_changed(struct app *a, const struct value *p, const char *what)
 	else if (a->form == FORM_PLAIN)
 		printf("%s\n", app_member(a, p, "name"));
 	else if (!a->quiet)
-		printf("%s %s (%s).\n", what, app_member(a, p, "name"), app_member(a, p, "status"));
+		printf("%s %s%s.\n", what, app_member(a, p, "name"),
+		    strcmp(what, "Disabled") == 0
+			? ""
+			: app_format(a, " (%s)", app_member(a, p, "status")));
 	return 0;
 }
 
@@ -248,7 +251,7 @@ provider_remove(struct app *a)
 		out_json(a, result);
 	else if (a->form == FORM_TEXT && !a->quiet)
 		printf("%s %s.\n",
-		    value_bool(value_get(result, "removed"), true) ? "Removed" : "Back as shipped:",
+		    value_bool(value_get(result, "reverted"), false) ? "Back as shipped:" : "Removed",
 		    app_escaped(a, slice_of(name_word(a))));
 	return 0;
 }
@@ -277,9 +280,8 @@ provider_detect(struct app *a)
 	}
 	list = value_get(result, "found");
 	if (value_size(list) == 0) {
-		note(a, "no local server answers; add one: mpc provider add NAME --url "
-			"http://127.0.0.1:PORT/v1 --type local "
-			"--auth none");
+		note(a, "no local server answers where one is known; add yours: mpc provider add NAME "
+			"--url http://127.0.0.1:PORT/v1 --type local --auth none");
 		return 0;
 	}
 	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));

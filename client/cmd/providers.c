@@ -32,7 +32,7 @@ status_words(struct app *a, const struct value *p)
 
 	if (*why == '\0')
 		return status;
-	return app_format(a, "%s: %s", status, why);
+	return app_format(a, "%s: %s", status, after_subject(why));
 }
 
 static const char *

@@ -62,7 +62,7 @@ static void
 render_overrides(struct status *s, const struct value *result)
 {
 	const struct value *list = value_get(value_get(result, "snapshot"), "overrides");
-	const char *own[] = {s->terminal, s->project};
+	const char *own[] = {scope_environment(), s->terminal, s->project};
 
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *o = value_at(list, i);
@@ -75,7 +75,7 @@ render_overrides(struct status *s, const struct value *result)
 		if (scope.len == 0)
 			continue;
 		s->scoped++;
-		for (size_t k = 0; k < 2 && s->scope == NULL; k++)
+		for (size_t k = 0; k < 3 && s->scope == NULL; k++)
 			if (own[k] != NULL && slice_eq(scope, own[k]))
 				s->scope = xstrdup(own[k]);
 		if (s->a->form == FORM_TEXT)
@@ -239,7 +239,7 @@ print_layer(struct app *a, const struct value *layer, int64_t now)
 	    route_layer_name(a, layer), set ? app_member(a, layer, "ref") : glyph_dash(a),
 	    won ? sgr_out(a, "0") : "");
 	if (since > 0)
-		printf(", %s", out_ago(a, since, now));
+		printf(", %s", out_since(a, since, now));
 	if (expires > 0)
 		printf(", %s", out_left(a, expires, now));
 	if (won)

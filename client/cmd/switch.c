@@ -85,7 +85,10 @@ print_switched(struct app *a, const struct value *result, const char *scope)
 		printf(" (%s was %s)",
 		    value_equals(value_get(previous, "kind"), "default") ? "default" : "before",
 		    from);
-	printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");
+	if (told > 0)
+		printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");
+	else
+		puts(".");
 	if (!a->quiet)
 		printf("  undo: mpc switch -%s\n", undo);
 	note_keeping(a, value_get(result, "keeping"));

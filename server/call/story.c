@@ -160,7 +160,7 @@ static void
 hint_reach(const struct story *s, const struct failure *f, struct error *err)
 {
 	if (is_local(s) && never_connected(f))
-		set_hint(s, err, "is the server running at %U? mpc check %P");
+		set_hint(s, err, "is the server running at %U? another address: mpc provider set %P url=URL");
 	else if (strcmp(f->kind, "dns") == 0 || strcmp(f->kind, "address_refused") == 0)
 		set_hint(s, err, "check the URL %U and the network: mpc provider show %P");
 	else

@@ -93,6 +93,7 @@ http_failure(CURLcode code, const struct http_story *s, struct failure *out)
 	const struct row *row = row_of(code);
 	enum failure_class class = row != NULL ? row->class : FAILURE_PROTOCOL;
 	struct buf what = BUF_INIT;
+	const char *detail;
 
 	if (s->guard->refused &&
 	    (code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK ||
@@ -102,7 +103,7 @@ http_failure(CURLcode code, const struct http_story *s, struct failure *out)
 	}
 	if (code == CURLE_COULDNT_CONNECT && s->os_error == ECONNREFUSED && s->guard->loopback_host) {
 		failure_say(out, FAILURE_NETWORK, "connect",
-		    "nothing listens at %s: is the server running?", s->origin);
+		    "nothing listens at %s", s->origin);
 		return;
 	}
 	if (row == NULL) {
@@ -121,7 +122,9 @@ http_failure(CURLcode code, const struct http_story *s, struct failure *out)
 			(void)buf_addc(&what, *p);
 		}
 	}
-	failure_say(out, class, row->kind, "%s%s%s", buf_str(&what),
-	    s->detail[0] != '\0' ? ": " : "", s->detail);
+	/* "Could not resolve host" would only say it again */
+	detail = strcmp(row->kind, "dns") == 0 ? "" : s->detail;
+	failure_say(out, class, row->kind, "%s%s%s", buf_str(&what), *detail != '\0' ? ": " : "",
+	    detail);
 	buf_clear(&what);
 }

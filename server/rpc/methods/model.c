@@ -281,7 +281,7 @@ rpc_model_nick(struct rpc_request *req)
 	target_init(&t);
 	if (nick == NULL || (nick[0] != '\0' && !name_valid(nick))) {
 		error_field(&err, "nick", "a nickname is 1 to 64 of a-z, 0-9, \".\", \"_\", \"-\", "
-		    "beginning with a letter or digit; empty deletes it");
+		    "beginning with a letter or digit");
 		a = rpc_fail_err(req, &err);
 		goto out;
 	}

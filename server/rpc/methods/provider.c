@@ -329,7 +329,7 @@ rpc_provider_remove(struct rpc_request *req)
 		find_users(parts, pr, &users);
 	if (users.len > 0 && !rpc_bool(req, "cascade", false)) {
 		error_set(&err, MP_E_CONFLICT, "provider %s is in use: %s", pr->name, buf_str(&users));
-		error_hint(&err, "mpc provider remove %s --yes removes these too", pr->name);
+		error_hint(&err, "mpc provider remove %s --cascade removes these too", pr->name);
 		a = rpc_fail_err(req, &err);
 	} else if (remove_stored(req, pr, own, &reverted, &err) != 0) {
 		a = rpc_fail_err(req, &err);

@@ -59,7 +59,10 @@ test_out__left(void **state)
 	struct app a = {0};
 
 	(void)state;
-	assert_string_equal(out_left(&a, 27 * 60000 + 500, 0), "27 min left");
+	assert_string_equal(out_left(&a, 27 * 60000, 0), "27 min left");
+	assert_string_equal(out_left(&a, 26 * 60000 + 500, 0), "27 min left");
+	assert_string_equal(out_left(&a, 2 * 3600000 - 1, 0), "2 h left");
+	assert_string_equal(out_left(&a, 42000, 0), "42 s left");
 	app_clear(&a);
 }
 
