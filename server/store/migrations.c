@@ -96,6 +96,24 @@ static const struct migration migrations[] = {
 	    " rev INTEGER NOT NULL"
 	    ") STRICT;"
 	    "CREATE INDEX overrides_scope ON overrides (scope);" },
+
+	{ "lists of models as the providers gave them",
+	    "CREATE TABLE discovered_lists ("
+	    " provider_id TEXT PRIMARY KEY NOT NULL,"
+	    " base_url TEXT NOT NULL,"
+	    " fetched_ms INTEGER NOT NULL"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "CREATE TABLE discovered_models ("
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT NOT NULL,"
+	    " title TEXT,"
+	    " context_tokens INTEGER NOT NULL,"
+	    " output_tokens INTEGER NOT NULL,"
+	    " abilities INTEGER NOT NULL,"
+	    " loaded INTEGER NOT NULL,"
+	    " PRIMARY KEY (provider_id, model)"
+	    ") STRICT, WITHOUT ROWID;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

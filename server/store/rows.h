@@ -84,6 +84,32 @@ int store_model_each(struct store *s, void (*each)(void *arg, const struct model
 int store_model_put(struct store *s, const struct model_row *row); /* key: provider_id + model */
 int store_model_delete(struct store *s, const char *provider_id, const char *model);
 
+/* ---- lists of models as the providers gave them: a cache, never the user's word ---- */
+struct discovered_list_row {
+	const char *provider_id;
+	const char *base_url; /* who was asked, "" = nobody in particular */
+	int64_t fetched_ms;
+};
+struct discovered_model_row {
+	const char *provider_id;
+	const char *model;
+	const char *title;      /* NULL = none */
+	int64_t context_tokens; /* 0 = unknown, as output_tokens */
+	int64_t output_tokens;
+	unsigned abilities;     /* enum model_ability */
+	int loaded;             /* 1, 0; -1 = not said */
+};
+/* Sorted by provider, then by the bytes of the model. */
+int store_discovered_list_each(struct store *s,
+    void (*each)(void *arg, const struct discovered_list_row *row), void *arg);
+int store_discovered_model_each(struct store *s,
+    void (*each)(void *arg, const struct discovered_model_row *row), void *arg);
+int store_discovered_list_put(struct store *s, const struct discovered_list_row *row);
+int store_discovered_model_put(struct store *s, const struct discovered_model_row *row);
+int store_discovered_model_delete(struct store *s, const char *provider_id, const char *model);
+/* The list with all its models. */
+int store_discovered_delete(struct store *s, const char *provider_id);
+
 /* ---- overrides: the live choice ---- */
 struct override_row {
 	int64_t id;        /* 0 = assign */

@@ -52,6 +52,17 @@ put_override(struct store *s, const char *scope, const char *model, int64_t rev,
 	return store_override_put(s, &row, id);
 }
 
+static inline int
+put_discovered(struct store *s, const char *provider_id, const char *model, int64_t context)
+{
+	const struct discovered_model_row row = { .provider_id = provider_id, .model = model,
+		.title = "A model", .context_tokens = context, .abilities = 3, .loaded = -1 };
+	const struct discovered_list_row list = { provider_id, "http://127.0.0.1:1", context };
+	int r = store_discovered_list_put(s, &list);
+
+	return r != 0 ? r : store_discovered_model_put(s, &row);
+}
+
 /* Every table gets n rows. */
 static inline void
 fill(struct store *s, int n)
@@ -70,6 +81,7 @@ fill(struct store *s, int n)
 		assert_int_equal(put_override(s, name, "m", i, NULL), 0);
 		assert_int_equal(store_model_put(s, &model), 0);
 		assert_int_equal(store_key_slot_put(s, &slot, NULL), 0);
+		assert_int_equal(put_discovered(s, name, name, i), 0);
 		assert_int_equal(store_meta_set(s, name, "value"), 0);
 	}
 	assert_int_equal(store_commit(s), 0);
@@ -105,6 +117,12 @@ count_slot(void *arg, const struct key_slot_row *row)
 	*(int *)arg += row->type != NULL;
 }
 
+static inline void
+count_discovered(void *arg, const struct discovered_model_row *row)
+{
+	*(int *)arg += row->model != NULL;
+}
+
 /* Reads every table; the first error, and all rows in *n. */
 static inline int
 read_all(struct store *s, int *n)
@@ -115,7 +133,8 @@ read_all(struct store *s, int *n)
 	if ((r = store_provider_each(s, count_provider, n)) == 0 &&
 	    (r = store_credential_each(s, count_credential, n)) == 0 &&
 	    (r = store_override_each(s, count_override, n)) == 0 &&
-	    (r = store_model_each(s, count_model, n)) == 0)
+	    (r = store_model_each(s, count_model, n)) == 0 &&
+	    (r = store_discovered_model_each(s, count_discovered, n)) == 0)
 		r = store_key_slot_each(s, count_slot, n);
 	return r;
 }

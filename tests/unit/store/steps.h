@@ -24,11 +24,13 @@ step_first_half(struct store *s, int64_t i)
 static inline int
 step_second_half(struct store *s, int64_t i)
 {
-	char text[32];
+	char text[32], name[32];
 	int r;
 
 	snprintf(text, sizeof text, "%lld", (long long)i);
-	if ((r = store_override_shift(s, "")) != 0 || (r = put_override(s, "", text, i, NULL)) != 0)
+	snprintf(name, sizeof name, "k%lld", (long long)(i % STEP_KEYS));
+	if ((r = store_override_shift(s, "")) != 0 || (r = put_override(s, "", text, i, NULL)) != 0 ||
+	    (r = put_discovered(s, name, "m", i)) != 0)
 		return r;
 	return store_meta_set(s, "step", text);
 }
@@ -49,7 +51,7 @@ step_run(struct store *s, int64_t i)
 
 struct steps_seen {
 	int64_t last;
-	int providers, credentials, overrides, wrong;
+	int providers, credentials, overrides, discovered, wrong;
 };
 
 /* The newest step up to `last` that wrote this key; 0 = none. */
@@ -92,6 +94,15 @@ see_override(void *arg, const struct override_row *row)
 	seen->wrong += row->rev != seen->last - row->previous || atoll(row->model) != row->rev;
 }
 
+static inline void
+see_discovered(void *arg, const struct discovered_model_row *row)
+{
+	struct steps_seen *seen = arg;
+
+	seen->discovered++;
+	seen->wrong += row->context_tokens != step_of_key(row->provider_id, seen->last, false);
+}
+
 static inline int
 steps_min(int64_t a, int b)
 {
@@ -114,14 +125,15 @@ steps_count(struct store *s)
 	free(value);
 	if (store_provider_each(s, see_provider, &seen) != 0 ||
 	    store_credential_each(s, see_credential, &seen) != 0 ||
-	    store_override_each(s, see_override, &seen) != 0)
+	    store_override_each(s, see_override, &seen) != 0 ||
+	    store_discovered_model_each(s, see_discovered, &seen) != 0)
 		return -1;
 	for (int k = 0; k < STEP_KEYS; k++) {
 		snprintf(name, sizeof name, "k%d", k);
 		credentials += step_of_key(name, seen.last, true) != 0;
 	}
 	if (seen.wrong != 0 || seen.providers != steps_min(seen.last, STEP_KEYS) ||
-	    seen.credentials != credentials || seen.overrides != steps_min(seen.last, 2))
+	    seen.discovered != seen.providers || seen.credentials != credentials || seen.overrides != steps_min(seen.last, 2))
 		return -1;
 	return seen.last;
 }

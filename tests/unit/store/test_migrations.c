@@ -6,8 +6,12 @@
 #include "server/store/open.h"
 #include "tests/unit/store/steps.h"
 
-static struct migration list[3];
-static struct schema newer = { list, 2 };
+#define LIST_MAX 32
+
+/* This program's migrations, two more after them; the first of these is what `newer` adds. */
+static struct migration list[LIST_MAX];
+static struct schema newer = { list, 0 };
+static int now; /* the version of this program */
 static struct error err;
 
 static int
@@ -15,11 +19,15 @@ setup(void **state)
 {
 	struct store *s;
 
-	list[0] = schema_current.list[0];
-	list[1] = (struct migration){ "a second table",
+	now = schema_current.count;
+	assert_true(now + 2 <= LIST_MAX);
+	for (int i = 0; i < now; i++)
+		list[i] = schema_current.list[i];
+	list[now] = (struct migration){ "a second table",
 		"CREATE TABLE later (a INTEGER NOT NULL) STRICT; INSERT INTO later VALUES (7)" };
-	list[2] = (struct migration){ "a broken one", "CREATE TABLE more (a); INSERT INTO none VALUES (1)" };
-	newer.count = 2;
+	list[now + 1] = (struct migration){ "a broken one",
+		"CREATE TABLE more (a); INSERT INTO none VALUES (1)" };
+	newer.count = now + 1;
 	if (scratch_setup(state) != 0 || store_open(scratch, &s, &err) != 0)
 		return -1;
 	for (int64_t i = 1; i <= 5; i++)
@@ -27,6 +35,18 @@ setup(void **state)
 			return -1;
 	store_close(s);
 	return 0;
+}
+
+/* The copy that is kept of a database of `version`, with `suffix`. Two live at once. */
+static const char *
+copy_of(int version, const char *suffix)
+{
+	static char names[2][64];
+	static int turn;
+
+	turn = !turn;
+	snprintf(names[turn], sizeof names[turn], "state.db.v%d.bak%s", version, suffix);
+	return names[turn];
 }
 
 /* One integer out of a database, -1 when that fails. */
@@ -57,7 +77,7 @@ test_migrations__this_program_s_schema_is_what_a_new_database_has(void **state)
 static void
 F22_test_migrations__older_schema_is_copied_and_brought_up(void **state)
 {
-	const char *copy = "state.db.v1.bak";
+	const char *copy = copy_of(now, "");
 	struct store *s;
 	struct stat st;
 
@@ -66,11 +86,11 @@ F22_test_migrations__older_schema_is_copied_and_brought_up(void **state)
 	assert_int_equal(steps_count(s), 5);
 	assert_int_equal(step_run(s, 6), 0);
 	store_close(s);
-	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), now + 1);
 	assert_int_equal(ask(in_scratch("state.db"), "SELECT a FROM later"), 7);
 	assert_int_equal(stat(in_scratch(copy), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(ask(in_scratch(copy), "PRAGMA user_version"), 1);
+	assert_int_equal(ask(in_scratch(copy), "PRAGMA user_version"), now);
 	assert_int_equal(ask(in_scratch(copy), "SELECT count(*) FROM later"), -1);
 	assert_int_equal(ask(in_scratch(copy), "SELECT value FROM meta WHERE key = 'step'"), 5);
 	assert_int_equal(files_in_scratch(), 2);
@@ -79,14 +99,16 @@ F22_test_migrations__older_schema_is_copied_and_brought_up(void **state)
 static void
 test_migrations__copy_can_be_put_back(void **state)
 {
+	char from[600];
 	struct store *s;
 
 	(void)state;
 	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
 	store_close(s);
 	assert_int_equal(store_open(scratch, &s, &err), MP_E_VERSION_MISMATCH);
-	assert_non_null(strstr(err.hint, "state.db.v1.bak"));
-	assert_int_equal(rename(in_scratch("state.db.v1.bak"), in_scratch("state.db")), 0);
+	assert_non_null(strstr(err.hint, copy_of(now, "")));
+	strcpy(from, in_scratch(copy_of(now, "")));
+	assert_int_equal(rename(from, in_scratch("state.db")), 0);
 	assert_int_equal(store_open(scratch, &s, &err), 0);
 	assert_int_equal(steps_count(s), 5);
 	store_close(s);
@@ -98,18 +120,18 @@ test_migrations__failing_one_changes_nothing(void **state)
 	struct store *s = NULL;
 
 	(void)state;
-	newer.count = 3;
+	newer.count = now + 2;
 	assert_int_not_equal(store_open_schema(scratch, &newer, &s, &err), 0);
 	assert_null(s);
 	assert_true(err.message[0] != '\0');
-	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), now + 1);
 	assert_int_equal(ask(in_scratch("state.db"), "SELECT count(*) FROM more"), -1);
-	list[2].sql = "CREATE TABLE more (a)";
+	list[now + 1].sql = "CREATE TABLE more (a)";
 	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
 	assert_int_equal(steps_count(s), 5);
 	store_close(s);
-	assert_int_equal(ask(in_scratch("state.db.v1.bak"), "PRAGMA user_version"), 1);
-	assert_int_equal(ask(in_scratch("state.db.v2.bak"), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(in_scratch(copy_of(now, "")), "PRAGMA user_version"), now);
+	assert_int_equal(ask(in_scratch(copy_of(now + 1, "")), "PRAGMA user_version"), now + 1);
 }
 
 static void
@@ -118,12 +140,39 @@ test_migrations__copy_half_made_by_a_killed_start_is_made_again(void **state)
 	struct store *s;
 
 	(void)state;
-	write_whole(in_scratch("state.db.v1.bak.new"), "half", 4, 0600);
-	write_whole(in_scratch("state.db.v1.bak"), "older", 5, 0600);
+	write_whole(in_scratch(copy_of(now, ".new")), "half", 4, 0600);
+	write_whole(in_scratch(copy_of(now, "")), "older", 5, 0600);
 	assert_int_equal(store_open_schema(scratch, &newer, &s, &err), 0);
 	store_close(s);
-	assert_int_equal(ask(in_scratch("state.db.v1.bak"), "PRAGMA user_version"), 1);
+	assert_int_equal(ask(in_scratch(copy_of(now, "")), "PRAGMA user_version"), now);
 	assert_int_equal(files_in_scratch(), 2);
+}
+
+/* A database as every earlier version of this program made it. */
+static void
+test_migrations__every_past_version_is_brought_up(void **state)
+{
+	(void)state;
+	for (int past = 1; past < now; past++) {
+		struct schema old = { schema_current.list, past };
+		struct store *s;
+		int rows = 0;
+
+		assert_int_equal(unlink(in_scratch("state.db")), 0);
+		assert_int_equal(store_open_schema(scratch, &old, &s, &err), 0);
+		assert_int_equal(store_begin(s), 0);
+		/* rows whose table never changed: today's functions write today's columns */
+		assert_int_equal(put_credential(s, "c", "p", "default", 1), 0);
+		assert_int_equal(put_override(s, "", "m", 1, NULL), 0);
+		assert_int_equal(store_commit(s), 0);
+		store_close(s);
+		assert_int_equal(store_open(scratch, &s, &err), 0);
+		assert_int_equal(read_all(s, &rows), 0);
+		assert_int_equal(rows, 2);
+		store_close(s);
+		assert_int_equal(ask(in_scratch("state.db"), "PRAGMA user_version"), now);
+		assert_int_equal(ask(in_scratch(copy_of(past, "")), "PRAGMA user_version"), past);
+	}
 }
 
 static int
@@ -172,6 +221,7 @@ main(void)
 		T(test_migrations__copy_can_be_put_back),
 		T(test_migrations__failing_one_changes_nothing),
 		T(test_migrations__copy_half_made_by_a_killed_start_is_made_again),
+		T(test_migrations__every_past_version_is_brought_up),
 		T(F03_test_migrations__killed_in_the_middle_completes_at_the_next_start),
 	};
 

@@ -306,6 +306,66 @@ test_model__nickname_is_unique_over_all(void **state)
 	assert_int_equal(store_model_delete(s, "q", "m"), MP_E_NOT_FOUND);
 }
 
+/* ---- what providers listed ---- */
+
+static void
+check_discovered(void *arg, const struct discovered_model_row *row)
+{
+	++*(int *)arg;
+	assert_string_equal(row->provider_id, "p");
+	assert_string_equal(row->model, "org/m:free");
+	assert_string_equal(row->title, "A model");
+	assert_int_equal(row->context_tokens, 8192);
+	assert_int_equal(row->output_tokens, 0);
+	assert_int_equal(row->abilities, 3);
+	assert_int_equal(row->loaded, -1);
+}
+
+static void
+check_list(void *arg, const struct discovered_list_row *row)
+{
+	++*(int *)arg;
+	assert_string_equal(row->provider_id, "p");
+	assert_string_equal(row->base_url, "http://127.0.0.1:1");
+	assert_int_equal(row->fetched_ms, 8192);
+}
+
+static void
+test_discovered__every_member_comes_back(void **state)
+{
+	int models = 0, lists = 0;
+
+	(void)state;
+	assert_int_equal(put_discovered(s, "p", "org/m:free", 1), 0);
+	assert_int_equal(put_discovered(s, "p", "org/m:free", 8192), 0); /* replaces */
+	reopen();
+	assert_int_equal(store_discovered_model_each(s, check_discovered, &models), 0);
+	assert_int_equal(store_discovered_list_each(s, check_list, &lists), 0);
+	assert_int_equal(models, 1);
+	assert_int_equal(lists, 1);
+}
+
+static void
+test_discovered__one_model_goes_or_the_whole_list(void **state)
+{
+	int n;
+
+	(void)state;
+	put_discovered(s, "p", "a", 1);
+	put_discovered(s, "p", "org/m:free", 8192);
+	put_discovered(s, "q", "a", 1);
+	put_discovered(s, "q", "b", 1);
+	assert_int_equal(store_discovered_model_delete(s, "p", "a"), 0);
+	assert_int_equal(store_discovered_model_delete(s, "p", "a"), 0);
+	assert_int_equal(store_discovered_delete(s, "q"), 0);
+	n = 0;
+	assert_int_equal(store_discovered_model_each(s, check_discovered, &n), 0);
+	assert_int_equal(n, 1);
+	n = 0;
+	assert_int_equal(store_discovered_list_each(s, check_list, &n), 0);
+	assert_int_equal(n, 1);
+}
+
 /* ---- overrides ---- */
 
 static void
@@ -414,6 +474,8 @@ main(void)
 		T(F26_test_credential__nothing_of_a_deleted_one_stays),
 		T(test_key_slot__ids_are_assigned_and_never_given_twice),
 		T(test_model__nickname_is_unique_over_all),
+		T(test_discovered__every_member_comes_back),
+		T(test_discovered__one_model_goes_or_the_whole_list),
 		T(test_override__every_member_comes_back),
 		T(test_override__shift_keeps_one_generation_of_one_scope),
 		T(test_store__rollback_leaves_nothing),
