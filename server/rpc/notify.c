@@ -248,14 +248,16 @@ tell_active(struct notifier *n, const char *provider)
 		.client = n->cause.client,
 		.reason = n->cause.reason,
 	};
-	struct conn *c;
+	struct conn *c, *next;
 
 	if (provider[0] == '\0' || providers_find(n->server->parts->providers, provider) == NULL)
 		return;
 	pack_change(n, &ch);
-	for (c = n->server->conns; c != NULL; c = c->next)
+	for (c = n->server->conns; c != NULL; c = next) {
+		next = c->next; /* an event that is too much ends its connection */
 		if (wants(c, TOPIC_PROVIDERS))
 			send_event(c, &ch, &n->value);
+	}
 }
 
 static void
@@ -267,9 +269,11 @@ check_routes(void *arg)
 
 	memcpy(before, n->active, sizeof before);
 	active_provider(n->server->parts, n->active, sizeof n->active);
-	for (c = n->server->conns; c != NULL; c = c->next)
+	for (c = n->server->conns; c != NULL; c = next) {
+		next = c->next;
 		if ((c->subscription.topics & BIT(TOPIC_ROUTE)) != 0)
 			check_route(n, c);
+	}
 	if (strcmp(before, n->active) != 0) {
 		tell_active(n, before);
 		tell_active(n, n->active);
@@ -286,7 +290,7 @@ on_change(void *arg, const struct change *ch)
 	struct notifier *n = arg;
 	struct rpc_server *s = n->server;
 	bool packed = false;
-	struct conn *c;
+	struct conn *c, *next;
 
 	if ((BIT(ch->topic) & ROUTE_CAUSES) != 0) {
 		cause_set(&n->cause, ch->method, ch->client, ch->reason);
@@ -294,7 +298,8 @@ on_change(void *arg, const struct change *ch)
 	}
 	if (ch->topic == TOPIC_ROUTE)
 		return;
-	for (c = s->conns; c != NULL; c = c->next) {
+	for (c = s->conns; c != NULL; c = next) {
+		next = c->next;
 		if (!wants(c, ch->topic))
 			continue;
 		if (!packed)

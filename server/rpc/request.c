@@ -415,6 +415,7 @@ rpc_finish(struct rpc_request *req)
 {
 	struct conn *c = req->conn;
 
+	request_unlink(req); /* a reply may end the connection, and with it all that is pending */
 	reply_result(req);
 	request_recycle(req);
 	conn_touched(c);
@@ -425,6 +426,7 @@ rpc_finish_error(struct rpc_request *req, const struct error *err)
 {
 	struct conn *c = req->conn;
 
+	request_unlink(req);
 	reply_error(req, err);
 	request_recycle(req);
 	conn_touched(c);

@@ -231,12 +231,16 @@ on_event(void *arg, const struct event *e)
 		return;
 	case EVENT_USAGE:
 		flush_text(s);
+		if (s->prompt.conn == NULL)
+			return; /* that was more than the connection takes */
 		p = event_begin(s, "usage");
 		pack_usage_members(p, e->usage);
 		event_end(s);
 		return;
 	case EVENT_WARNING:
 		flush_text(s);
+		if (s->prompt.conn == NULL)
+			return;
 		p = event_begin(s, "warning");
 		pack_str(p, "message");
 		pack_str_n(p, e->text.data, e->text.len);
