@@ -15,6 +15,27 @@ def pytest_report_header():
     return f"MPD_TEST_SEED={SEED}"
 
 
+# A case that cannot run is reported with its reason; where CI is set it fails, so that none is lost unseen.
+CI = bool(os.environ.get("CI"))
+
+
+def fail_if_skipped(report):
+    if CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"a skip is a failure here (CI is set): {reason}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    fail_if_skipped((yield).get_result())
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    fail_if_skipped((yield).get_result())
+
+
 SEED = int(os.environ.get("MPD_TEST_SEED") or random.randrange(1 << 32))
 
 

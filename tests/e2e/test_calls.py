@@ -1,5 +1,6 @@
 """Calls against a scripted provider: the event grammar, and FAULTS.md section 5 with short time-outs."""
 import json
+import os
 import socket
 import ssl
 import struct
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from harness.daemon import figure
 from harness.provider import (DONE, Close, Forever, Hang, Reset, Sleep, Wait, chunk, head, piece, reply, stream)
 
 # connect, first byte, silence: each this many ms (the option exists for tests)
@@ -198,7 +200,7 @@ def test_F66_refused(fast):
         t = time.monotonic()
         a = c.prompt("x", ref=ref).check_grammar()
     assert a.code == "provider_unavailable" and time.monotonic() - t < 1.2
-    assert "running" in json.dumps(a.last)
+    assert "start the server" in a.last["hint"]
 
 
 def test_F66_a_connect_black_hole_times_out(fast):
@@ -216,11 +218,27 @@ def test_F66_a_connect_black_hole_times_out(fast):
     with fast.rpc() as c:
         t = time.monotonic()
         a = c.prompt("x", ref=ref)
+    took = time.monotonic() - t
     assert a.code in ("timeout", "provider_unavailable")
-    assert time.monotonic() - t < 2.5
+    assert took <= figure(1.2, 1.5), took
     for f in fill:
         f.close()
     s.close()
+
+
+def test_F66_an_unreachable_network(make_daemon):
+    import ctypes
+    clone_newnet = 0x40000000  # a network of its own, without any route or address
+    d = make_daemon(*FAST, start=False)
+    d.start(preexec=lambda: ctypes.CDLL(None).unshare(clone_newnet))
+    assert os.readlink(f"/proc/{d.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    with d.rpc() as c:
+        for url in ("http://127.0.0.1:9/v1", "https://192.0.2.1/v1"):
+            c.call("provider.add", name="far", base_url=url, type="local")
+            t = time.monotonic()
+            a = c.prompt("x", ref="far:m").check_grammar()
+            assert a.code == "provider_unavailable" and time.monotonic() - t <= 1.2, a.last
+            c.call("provider.remove", name="far")
 
 
 def test_F67_a_name_that_does_not_resolve(fast):
@@ -339,7 +357,7 @@ def test_F69_hangs_end_at_their_timer(fast, provider, case):
     t = time.monotonic()
     a = ask(fast, provider, script, ref=ref)
     took = time.monotonic() - t
-    assert a.code == "timeout" and 0.8 <= took <= 1.9, took
+    assert a.code == "timeout" and 0.8 <= took <= figure(1.2, 1.6), took
     assert a.last["partial"] is (case == "mid-stream")
 
 
@@ -347,7 +365,7 @@ def test_F69_a_trickle_for_ever_ends_at_the_total_timer(fast, provider):
     ref = fast.add_provider(provider)
     t = time.monotonic()
     a = ask(fast, provider, [head(chunked=True), Forever(chunk(b": x\n\n"), pause=0.2, limit=4000)], ref=ref, timeout_ms=2000)
-    assert a.code == "timeout" and 1.6 <= time.monotonic() - t <= 2.9
+    assert a.code == "timeout" and 1.6 <= time.monotonic() - t <= figure(2.4, 2.8)
 
 
 @pytest.mark.parametrize("when", ["before", "during", "after"])
@@ -366,24 +384,27 @@ def test_F71_endless_heads_are_the_providers_fault(fast, provider, case):
     script = {"endless headers": [b"HTTP/1.1 200 OK\r\n", Forever(b"X-A: " + b"y" * 1000 + b"\r\n", limit=64 << 20)],
               "one endless header": [b"HTTP/1.1 200 OK\r\nX-A: ", Forever(b"y" * 4096, limit=64 << 20)],
               "endless 1xx": [Forever(b"HTTP/1.1 100 Continue\r\n\r\n", limit=64 << 20)]}[case]
+    ref = fast.add_provider(provider)
+    ask(fast, provider, None, ref=ref)  # what the first request loads stays
     rss = fast.rss_kib()
-    a = ask(fast, provider, script)
+    a = ask(fast, provider, script, ref=ref)
     assert a.code in ("upstream_error", "provider_unavailable", "timeout"), a.last
     assert "memory" not in a.last["message"]
-    assert fast.rss_kib() - rss < 48 * 1024
+    assert fast.rss_kib() - rss <= figure(1, 48) * 1024
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("where", ["same host", "other port", "file"])
+@pytest.mark.parametrize("where", ["same host", "other port", "other host", "https", "file"])
 def test_F72_redirects_are_errors_and_nothing_is_sent_on(fast, provider, make_provider, status, where):
     other = make_provider()
-    url = {"same host": provider.url + "/elsewhere", "other port": other.url + "/x", "file": "file:///etc/passwd"}[where]
+    url = {"same host": provider.url + "/elsewhere", "other port": other.url + "/x", "other host": f"http://localhost:{other.port}/x",
+           "https": f"https://127.0.0.1:{other.port}/x", "file": "file:///etc/passwd"}[where]
     ref = fast.add_provider(provider, key="sk-canary-redirect-01234")
     before = len(provider.requests)
     a = ask(fast, provider, reply(status, "", extra=[("Location", url)]), ref=ref)
     assert not a.ok and a.code == "provider_unavailable"
     assert "redirect" in a.last["message"].lower()
-    assert other.requests == [] and len(provider.requests) == before + 1
+    assert other.connections == 0 and len(provider.requests) == before + 1
 
 
 @pytest.mark.parametrize("case", ["html", "empty 200", "200 with an error", "204", "wrong type"])
@@ -392,7 +413,7 @@ def test_F73_answers_that_are_none(fast, provider, case):
     script = {
         "html": reply(200, f"<html><title>Captive portal</title>{canary}</html>", "text/html"),
         "empty 200": reply(200, b""),
-        "200 with an error": reply(200, {"error": {"message": "upstream is down", "code": 502}}),
+        "200 with an error": reply(200, {"error": {"message": f"upstream is down: {canary} " + "x" * 5000, "code": 502}}),
         "204": [b"HTTP/1.1 204 No Content\r\n\r\n"],
         "wrong type": reply(200, b"\x00\x01\x02binary", "application/octet-stream"),
     }[case]
@@ -422,11 +443,13 @@ def test_F74_lengths_that_lie_are_never_a_success_on_a_cut_stream(fast, provider
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "gzip, gzip, gzip, gzip, gzip, gzip"])
 def test_F75_encodings_nobody_asked_for(fast, provider, encoding):
     import gzip
-    bomb = gzip.compress(b"\0" * (8 << 20))
+    bomb = gzip.compress(b"\0" * (64 << 20))
+    ref = fast.add_provider(provider)
+    ask(fast, provider, None, ref=ref)
     rss = fast.rss_kib()
-    a = ask(fast, provider, [head(length=len(bomb), extra=[("Content-Encoding", encoding)]) + bomb])
+    a = ask(fast, provider, [head(length=len(bomb), extra=[("Content-Encoding", encoding)]) + bomb], ref=ref)
     assert not a.ok
-    assert fast.rss_kib() - rss < 32 * 1024
+    assert fast.rss_kib() - rss <= figure(1, 32) * 1024
     assert a.text == ""
 
 

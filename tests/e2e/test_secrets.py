@@ -77,7 +77,8 @@ def test_the_same_key_has_the_same_fingerprint(daemon):
         assert a == b != c.call("key.set", provider="openai", secret="sk-another-0000000000000000")["fingerprint"]
 
 
-@pytest.mark.parametrize("bad", [b"sk-\r\nX-Evil: 1", b"sk-\n", b"sk-\x00x", b"sk key", b"sk-\xc3\xa9", b"x" * 8192, b""])
+@pytest.mark.parametrize("bad", [b"sk-\r\nX-Evil: 1", b"sk-\n", b"sk-\x00x", b"sk key", b"sk-\xc3\xa9", b"x" * 8192, b""],
+                         ids=["CR and LF", "LF", "NUL", "blank", "not ASCII", "8 KiB", "empty"])
 def test_F115_keys_that_are_none(daemon, bad):
     with daemon.rpc() as c:
         with pytest.raises(RpcError) as e:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness.daemon import figure
 from harness.provider import Hang, chunk, head, piece, stream
 from harness.rpc import Closed
 
@@ -52,7 +53,7 @@ def test_F37_a_second_signal_ends_at_once(daemon, provider):
     t = time.monotonic()
     daemon.signal(signal.SIGTERM)
     daemon.process.wait(5)
-    assert time.monotonic() - t < 1.5  # 500 ms on the release build; leak checking takes its time
+    assert time.monotonic() - t <= figure(0.5, 1.5)  # leak checking takes its time
     daemon.process = None
     import sqlite3
     assert sqlite3.connect(daemon.data / "state.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)

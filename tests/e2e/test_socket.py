@@ -12,7 +12,8 @@ import time
 import msgpack
 import pytest
 
-from harness.provider import Forever, Hang, chunk, head, piece
+from harness.daemon import figure
+from harness.provider import Forever, Hang, chunk, head, piece, reply, stream
 from harness.rpc import Closed, Rpc, RpcError
 
 FAST = ["--test-timeouts", "1000"]
@@ -120,6 +121,7 @@ def test_F43_root_gets_no_byte_from_another_users_daemon(home):
     finally:
         p.terminate()
         assert p.wait(10) == 0
+    assert "refused uid=0" in p.stderr.read().decode()
 
 
 def test_F45_a_replaced_socket_is_noticed_and_refused(daemon):
@@ -130,7 +132,7 @@ def test_F45_a_replaced_socket_is_noticed_and_refused(daemon):
     fake.listen(4)
     fake.settimeout(1)
     r = daemon.mpc("status")
-    assert r.returncode in (4, 5, 10), r.err
+    assert r.returncode in (4, 5, 10) and "12345" in r.err, r.err
     with pytest.raises(socket.timeout):
         fake.accept()
     deadline = time.monotonic() + 10
@@ -166,10 +168,10 @@ def test_F46_mpc_sends_nothing_to_a_server_of_another_user(home):
     r = None
     while time.monotonic() < deadline:
         r = home.mpc("status")
-        if "12345" in r.err or "user" in r.err:
+        if "12345" in r.err:
             break
         time.sleep(0.1)
-    assert r.returncode in (4, 5, 10), r.err
+    assert r.returncode in (4, 5, 10) and "12345" in r.err, r.err
     _, status = os.waitpid(pid, 0)
     assert os.WEXITSTATUS(status) == 0, "bytes were sent to a stranger"
     listener.close()
@@ -188,16 +190,13 @@ def test_F31_fd_exhaustion_pauses_the_listener(make_daemon):
         except OSError:
             break
     time.sleep(0.5)
-    t0 = os.times()
     before = _cpu(d)
-    time.sleep(1)
-    assert _cpu(d) - before <= 0.25, "the listener spins"
-    t = time.monotonic()
-    old.call("sys.ping", timeout=2)
-    assert time.monotonic() - t < 0.5
+    time.sleep(2)
+    assert _cpu(d) - before <= 2 * 0.05, "the listener spins"
+    assert latency_p99_on(old) <= 50
     for s in held:
         s.close()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 1
     while True:
         try:
             with d.rpc(timeout=1) as c:
@@ -207,7 +206,6 @@ def test_F31_fd_exhaustion_pauses_the_listener(make_daemon):
             assert time.monotonic() < deadline, "the listener never came back"
             time.sleep(0.05)
     old.close()
-    assert t0
 
 
 def _cpu(d):
@@ -219,19 +217,30 @@ def test_F32_too_many_connections_get_one_error_and_an_end(daemon):
     old = daemon.rpc()
     rss = daemon.rss_kib()
     held = [connect(daemon) for _ in range(255)]
-    refused = 0
-    for _ in range(200):
+    stop = threading.Event()
+    latencies = []
+
+    def ask():
+        while not stop.is_set():
+            t = time.monotonic()
+            old.call("sys.ping")
+            latencies.append((time.monotonic() - t) * 1000)
+            time.sleep(0.002)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(10000 - 256):
         s = connect(daemon)
-        data = read_all(s, 5)
-        if data:
-            message = msgpack.unpackb(data, raw=False)
-            text = repr(message)
-            assert "too_many" in text or "busy" in text
-        refused += 1
+        kind, _, error, _ = msgpack.unpackb(read_all(s, 5), raw=False)
+        assert kind == 1 and "too_many" in repr(error)
         s.close()
-    assert refused == 200
-    old.call("sys.ping")
-    assert latency_p99_on(old) <= 50
+    stop.set()
+    asking.join()
+    latencies.sort()
+    assert latencies[int(len(latencies) * 0.99)] <= 50
+    # those who were served are served on
+    held[0].sendall(request())
+    assert msgpack.unpackb(held[0].recv(65536), raw=False)[1] == 1
     assert daemon.rss_kib() - rss <= 64 * 1024
     for s in held:
         s.close()
@@ -266,15 +275,19 @@ HUGE = {
 def test_F47_huge_headers_cost_nothing(daemon, name, where):
     alive(daemon)
     peak = vm_peak(daemon)
-    s = connect(daemon)
-    s.sendall((b"\x94\x00\x01\xa8sys.ping\x91" if where == "params" else b"") + HUGE[name])
-    t = time.monotonic()
-    data = read_all(s)
-    assert time.monotonic() - t < 1
-    if data:
-        assert msgpack.unpackb(data, raw=False)[0] == 1
-    slack = 1024 if not os.environ.get("MPD_SANITIZED", "1") else 64 * 1024
-    assert vm_peak(daemon) - peak <= slack
+    times = []
+    for _ in range(5):
+        s = connect(daemon)
+        t = time.monotonic()
+        s.sendall((b"\x94\x00\x01\xa8sys.ping\x91" if where == "params" else b"") + HUGE[name])
+        data = read_all(s)
+        times.append(time.monotonic() - t)
+        s.close()
+        if data:
+            assert msgpack.unpackb(data, raw=False)[0] == 1
+    # the best of five: other programs share the processor
+    assert min(times) <= figure(0.010, 0.100)
+    assert vm_peak(daemon) - peak <= figure(1024, 64 * 1024)
     alive(daemon)
 
 
@@ -334,7 +347,7 @@ def test_F49_frame_of_16_mib(daemon, extra):
                 c.call("sys.ping")
         except (Closed, OSError):
             assert extra
-        assert daemon.rss_kib() - rss < 64 * 1024
+        assert daemon.rss_kib() - rss <= figure((16 + 4) * 1024, 64 * 1024)
     alive(daemon)
 
 
@@ -387,6 +400,32 @@ def test_F51_one_byte_per_write_and_1000_in_one(daemon):
     assert [m[:3] for m in one] == [m[:3] for m in many[:200]]
 
 
+def test_F51_the_transcript_does_not_depend_on_the_pieces(make_daemon):
+    talk = [("sys.hello", {"protocol": 1}), ("route.set", {"ref": "echo:a"}), ("route.gett", {}), ("route.get", {"scope": 5}),
+            ("model.nick", {"ref": "echo:b", "nick": "bee"}), ("model.resolve", {"text": "bee"}), ("provider.remove", {"name": "nobody"}),
+            ("provider.add", {"name": "x", "base_url": "http://127.0.0.1:9/v1", "type": "local"}), ("route.get", {"ref": "x:m"})]
+    frames = [request(method, params, n) for n, (method, params) in enumerate(talk)]
+
+    def told(pieces):
+        with Rpc(make_daemon().socket, hello=False) as c:
+            for p in pieces:
+                c.send_raw(p)
+            return [timeless(c.next()) for _ in talk]
+
+    usual = told(frames)
+    assert len([m for m in usual if m[2] is not None]) == 3
+    assert told([b"".join(frames)]) == usual
+    assert told([bytes([b]) for b in b"".join(frames)]) == usual
+
+
+def timeless(value):
+    """Without what differs from daemon to daemon: times, identities, paths."""
+    if isinstance(value, dict):
+        return {k: timeless(v) for k, v in value.items()
+                if not k.endswith("_ms") and k not in ("instance", "pid", "server", "id", "token")}
+    return [timeless(v) for v in value] if isinstance(value, list) else value
+
+
 # ---- what is said ----
 
 def test_F54_unknown_method_is_an_error_and_the_connection_lives(daemon):
@@ -415,6 +454,39 @@ def test_F54_more_than_1_mib_needs_a_hello(daemon):
     with daemon.rpc() as c:
         c.send_raw(big)
         assert "invalid_params" in repr(c.next())
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_F54_exactly_1_mib_is_the_limit_before_hello(daemon, extra):
+    empty = len(msgpack.packb([0, 1, "sys.ping", [{"x": b""}]])) + 3  # the header of a large bin
+    message = msgpack.packb([0, 1, "sys.ping", [{"x": b"z" * ((1 << 20) - empty + extra)}]])
+    assert len(message) == (1 << 20) + extra
+    with Rpc(daemon.socket, hello=False) as c:
+        if not extra:
+            c.send_raw(message)
+            assert "invalid_params" in repr(c.next())
+            c.call("sys.ping")
+            return
+        with pytest.raises((Closed, OSError)):
+            c.send_raw(message)
+            m = c.next()
+            assert "too_large" in repr(m) and "sys.hello" in repr(m)
+            c.next()
+
+
+def test_F54_a_method_while_the_keys_are_locked(daemon):
+    daemon.stop()
+    (daemon.data / "key" / "master.key").rename(daemon.root / "master.key")
+    daemon.start()
+    with daemon.rpc() as c:
+        for method, params in (("key.set", {"provider": "openai", "secret": "sk-000000000000000000000001"}),
+                               ("key.set", {"provider": "openai", "secret": b"sk-000000000000000000000001"})):
+            with pytest.raises(RpcError) as e:
+                c.call(method, **params)
+            assert e.value.code == "locked"
+        # all that needs no key works on, on the same connection
+        c.call("route.set", ref="echo:on")
+        assert c.prompt("x").ok
 
 
 def test_F55_duplicate_msgid_in_flight(daemon, provider):
@@ -510,7 +582,8 @@ def test_F57_a_slow_reader_pauses_its_source(daemon, provider):
     rss = daemon.rss_kib()
     slow.call("prompt.start", text="go", ref=ref)
     time.sleep(1.5)
-    assert daemon.rss_kib() - rss <= 16 * 1024, "a slow reader grows our memory"
+    # 16 MiB with sanitizers: what was freed waits in their quarantine
+    assert daemon.rss_kib() - rss <= figure(2, 16) * 1024, "a slow reader grows our memory"
     assert latency_p99(daemon) <= 50
     # it reads again, and the stream goes on where it was
     seq = -1
@@ -518,6 +591,26 @@ def test_F57_a_slow_reader_pauses_its_source(daemon, provider):
         e = slow.event("prompt.event")
         assert e["seq"] == seq + 1
         seq = e["seq"]
+    slow.close()
+
+
+def test_F57_replies_too_large_for_a_queue_end_their_connection_only(daemon, provider):
+    """Many whole answers to a client that reads none: one of them overflows its queue."""
+    body = {"id": "x", "object": "chat.completion", "model": "m1", "usage": {"prompt_tokens": 4, "completion_tokens": 2},
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "w" * 1900000}}]}
+    provider.default = reply(200, body)
+    ref = daemon.add_provider(provider)
+    slow = daemon.rpc()
+    for _ in range(15):
+        slow.send("prompt.run", {"text": "x", "ref": ref})
+    with daemon.rpc() as c:
+        deadline = time.monotonic() + 10
+        while len(c.call("sys.clients")["clients"]) > 1:
+            assert time.monotonic() < deadline, "the client that does not read is still there"
+            time.sleep(0.02)
+        provider.default = stream("a")
+        for n in [c.send("prompt.run", {"text": "x", "ref": ref}) for _ in range(8)]:
+            assert c.wait(n)["text"] == "a"
     slow.close()
 
 
@@ -540,19 +633,19 @@ def test_F58_a_reader_that_stops_for_ever_is_closed(make_daemon, provider):
     slow.close()
 
 
-@pytest.mark.parametrize("how", ["close", "kill -9"])
+@pytest.mark.parametrize("how", ["close", "half-close", "kill -9"])
 def test_F61_a_client_that_vanishes_cancels_upstream(daemon, provider, how):
     ref = daemon.add_provider(provider)
     with daemon.rpc() as c:
         assert c.prompt("warm up", ref=ref).ok
     provider.default = [head(chunked=True), chunk(piece({"content": "a"})), Hang()]
     fds = daemon.fds()
-    if how == "close":
+    if how != "kill -9":
         c = daemon.rpc()
         c.call("prompt.start", text="go", ref=ref)
         c.event("prompt.event", type="delta")
         gone_before = len(provider.gone)
-        c.close()
+        c.close() if how == "close" else c.sock.shutdown(socket.SHUT_WR)
     else:
         p = subprocess.Popen([str(_bin() / "modelpc"), "prompt", "-m", ref, "go"], env=dict(daemon.env, MODELPD_NO_SPAWN="1"),
                              stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
@@ -565,8 +658,13 @@ def test_F61_a_client_that_vanishes_cancels_upstream(daemon, provider, how):
         assert time.monotonic() - t < 2, "upstream goes on"
         time.sleep(0.01)
     assert time.monotonic() - t <= 1
-    with daemon.rpc() as c:
-        assert c.call("prompt.list")["streams"] == []
+    with daemon.rpc() as other:
+        assert other.call("prompt.list")["streams"] == []
+    if how == "half-close":
+        with pytest.raises(Closed):
+            while True:
+                c.next(5)
+        c.close()
     deadline = time.monotonic() + 3
     while daemon.fds() > fds and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -588,18 +686,17 @@ def test_F62_a_half_closed_client_gets_its_reply(daemon):
 
 
 def test_F63_the_65th_pending_request_is_refused(daemon, provider):
-    provider.default = [Hang()]
-    ref = daemon.add_provider(provider)
+    provider.models = lambda r: [Hang()]
+    daemon.add_provider(provider)
     with daemon.rpc() as c:
-        for n in range(64):
-            c.send("prompt.run", {"text": "x", "ref": ref}, msgid=1000 + n)
-        c.send("prompt.run", {"text": "x", "ref": ref}, msgid=2000)
-        refused = None
-        while refused is None:
-            m = c.next()
-            if m[0] == 1 and m[1] == 2000:
-                refused = m[2]
-        assert refused["code"] in ("busy", "too_many")
+        for n in range(65):
+            c.send("provider.check", {"name": "scripted"}, msgid=1000 + n)
+        m = c.next()
+        assert m[1] == 1064 and m[2]["code"] == "busy"
+        with pytest.raises(TimeoutError):
+            c.next(0.3)
+        with daemon.rpc() as other:
+            other.call("sys.ping", timeout=1)
 
 
 def test_F64_passed_descriptors_are_not_kept(daemon):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness.daemon import BIN, Daemon
+from harness.daemon import BIN, Daemon, figure
 
 
 def run_daemon(home, *args, env=None, timeout=10, **kw):
@@ -56,18 +56,20 @@ def test_F05_stale_socket_and_lock_are_replaced(daemon):
     daemon.start()
     with daemon.rpc() as c:
         c.call("sys.ping")
-    assert time.monotonic() - t < 5  # the figure (100 ms) is measured on the release build
+    assert time.monotonic() - t <= figure(0.1, 2.0)
 
 
 def test_F16_read_only_data_folder(home):
     home.data.mkdir(parents=True, mode=0o700)
     mount = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o ro,mode=0700 none {home.data} && exec \"$@\"", "sh"]
+    t = time.monotonic()
     r = subprocess.run([*mount, str(BIN / "modelpd")], env=home.env, capture_output=True, timeout=10)
+    took = time.monotonic() - t
     err = r.stderr.decode()
     if r.returncode == 1 and ("unshare" in err or "mount" in err):
         pytest.skip(f"cannot mount a read-only tmpfs here: {err.strip()}")
-    assert r.returncode == 74, err
-    assert str(home.data) in err
+    assert r.returncode == 74 and took <= figure(1.0, 3.0), (err, took)
+    assert str(home.data) in err and "Read-only" in err
 
 
 @pytest.mark.parametrize("what", ["database", "folder", "runtime folder"])
@@ -133,13 +135,16 @@ def test_F19_two_daemons_on_one_database(daemon):
 
 
 def test_F19_50_simultaneous_starts_give_one_daemon(home):
+    start = time.monotonic()
     procs = [subprocess.Popen([str(BIN / "modelpd")], env=home.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL) for _ in range(50)]
-    deadline = time.monotonic() + 60
+    deadline = start + 60
     while sum(p.poll() is None for p in procs) > 1 and time.monotonic() < deadline:
         time.sleep(0.05)
+    took = time.monotonic() - start
     running = [p for p in procs if p.poll() is None]
     assert len(running) == 1
+    assert took <= figure(2, 15), took
     assert sorted({p.returncode for p in procs if p is not running[0]}) == [75]
     assert home.mpc("status").returncode == 0
     running[0].terminate()

@@ -1,5 +1,6 @@
 """A real modelpd on private paths, and mpc beside it."""
 import contextlib
+import functools
 import os
 import pathlib
 import pty
@@ -7,6 +8,7 @@ import select
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -14,6 +16,19 @@ import time
 from .rpc import Rpc
 
 BIN = pathlib.Path(os.environ.get("MPD_BIN_DIR", "build/dev/bin"))
+
+
+@functools.lru_cache(maxsize=None)
+def sanitized():
+    """Whether the programs carry sanitizers: their time and memory get slack, which each test states."""
+    return b"__asan_init" in (BIN / "modelpd").read_bytes()
+
+
+def figure(release, with_sanitizers):
+    """A figure of FAULTS.md, and what is allowed instead when the build carries sanitizers."""
+    return with_sanitizers if sanitized() else release
+
+
 # Values of the machine that would leak into the tests.
 SCRUB = ("MODELPD_", "XDG_", "OPENAI_", "ANTHROPIC_", "OPENROUTER_", "GEMINI_", "DASHSCOPE_", "MPD_HOST", "NO_COLOR",
          "CLICOLOR", "NOTIFY_SOCKET", "LISTEN_", "JOURNAL_STREAM", "http_proxy", "https_proxy", "HTTP_PROXY",
@@ -68,6 +83,13 @@ class Home:
         return Terminal([str(BIN / "modelpc"), *map(str, args)], e, cwd or str(self.home), type)
 
 
+def session_of(pid):
+    with contextlib.suppress(OSError):
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[3]) if fields[0] != "Z" else None
+    return None
+
+
 class Terminal:
     """A program on a pseudo-terminal of its own."""
 
@@ -117,6 +139,8 @@ class Terminal:
 class Daemon(Home):
     """modelpd in the foreground on a Home. stop() asserts a clean end."""
 
+    sessions = ()  # each start has a session of its own, with the daemon's pid
+
     def __init__(self, *args, start=True, env=None):
         super().__init__()
         self.args = list(args)
@@ -133,6 +157,7 @@ class Daemon(Home):
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=str(self.home),
                                         start_new_session=True, preexec_fn=preexec)
         log.close()
+        self.sessions = (*self.sessions, self.process.pid)
         if wait:
             self.wait_ready()
         return self
@@ -198,7 +223,18 @@ class Daemon(Home):
             if self.process is not None:
                 self.process.kill()
                 self.process.wait()
-            self.remove()
+            try:
+                self.check_what_is_left()
+            finally:
+                self.remove()
+
+    def check_what_is_left(self):
+        """FAULTS.md R5: a whole database, and no process of any daemon that ran here."""
+        left = [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if session_of(p) in self.sessions]
+        assert left == [], f"processes of the daemon are left: {left}"
+        if (self.data / "state.db").exists():
+            with contextlib.closing(sqlite3.connect(self.data / "state.db")) as db:
+                assert db.execute("PRAGMA quick_check").fetchall() == [("ok",)]
 
     # ---- facts ----
 
