@@ -291,6 +291,8 @@ app_confirm(struct app *a, const char *fmt, ...)
 		fflush(stderr);
 		if (fgets(line, sizeof(line), stdin) == NULL)
 			fputc('\n', stderr);
+		if (line[0] != 'y' && line[0] != 'Y')
+			note(a, "nothing was changed");
 	}
 	va_end(ap);
 	return line[0] == 'y' || line[0] == 'Y';

@@ -77,8 +77,8 @@ print_command(const struct command *c)
 	puts("\nOptions of every command");
 	print_options(command_global_options);
 	puts("\nExit codes: 0 done, 1 failure, 2 usage, 3 unknown name, 4 key, 5 no daemon,\n"
-	     "6 provider down, 7 rate limit or quota, 8 timeout, 9 conflict, 10 not our daemon,\n"
-	     "130 interrupted. More: man modelpc");
+	     "6 provider down, 7 rate limit or quota, 8 timeout, 9 conflict,\n"
+	     "10 not our daemon, 130 interrupted. More: man modelpc");
 	return 0;
 }
 

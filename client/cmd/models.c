@@ -31,7 +31,7 @@ add_row(struct app *a, struct table *t, const struct value *m, int64_t now)
 	const char *nick = app_member(a, m, "nick"), *source = app_member(a, m, "source");
 
 	table_cell(t, app_member(a, m, "ref"), NULL, NULL);
-	table_cell(t, *nick != '\0' ? nick : NULL, nick, "1");
+	table_cell(t, *nick != '\0' ? nick : NULL, nick, *nick != '\0' ? "1" : NULL);
 	table_cell(t, context < 0 ? NULL : out_count(a, context),
 	    context < 0 ? "" : app_format(a, "%lld", (long long)context), NULL);
 	table_cell(t, price(a, m, "input"), NULL, NULL);

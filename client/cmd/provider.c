@@ -280,8 +280,8 @@ provider_detect(struct app *a)
 	}
 	list = value_get(result, "found");
 	if (value_size(list) == 0) {
-		note(a, "no local server answers where one is known; add yours: mpc provider add NAME "
-			"--url http://127.0.0.1:PORT/v1 --type local --auth none");
+		note(a, "no local server answers at the usual addresses; add yours: "
+			"mpc provider add NAME --url http://127.0.0.1:PORT/v1");
 		return 0;
 	}
 	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));

@@ -74,7 +74,7 @@ add_row(struct app *a, struct table *t, const struct value *p, int64_t now)
 	int64_t p50 = value_int(value_get(p, "latency_p50_ms"), -1);
 	bool active = value_equals(value_get(p, "status"), "active");
 
-	table_cell(t, active ? glyph_active(a) : " ", active ? "active" : "", "32");
+	table_cell(t, active ? glyph_active(a) : " ", active ? "active" : "", active ? "32" : NULL);
 	table_cell(t, app_member(a, p, "name"), NULL, active ? "1" : NULL);
 	table_cell(t, type_word(a, p), app_member(a, p, "type"), NULL);
 	table_cell(t, auth_words(a, p), app_member(a, p, "auth_type"), NULL);

@@ -82,8 +82,8 @@ print_switched(struct app *a, const struct value *result, const char *scope)
 	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary"))
 		printf(", then back to %s", from);
 	else if (*from != '\0')
-		printf(" (%s was %s)",
-		    value_equals(value_get(previous, "kind"), "default") ? "default" : "before",
+		printf(" (%swas %s)",
+		    value_equals(value_get(previous, "kind"), "default") ? "default " : "",
 		    from);
 	if (told > 0)
 		printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");

@@ -160,7 +160,7 @@ static void
 hint_reach(const struct story *s, const struct failure *f, struct error *err)
 {
 	if (is_local(s) && never_connected(f))
-		set_hint(s, err, "is the server running at %U? another address: mpc provider set %P url=URL");
+		set_hint(s, err, "is the server running? other address: mpc provider set %P url=URL");
 	else if (strcmp(f->kind, "dns") == 0 || strcmp(f->kind, "address_refused") == 0)
 		set_hint(s, err, "check the URL %U and the network: mpc provider show %P");
 	else
@@ -186,7 +186,7 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 		                                   : "try again, or look closer: mpc check %P");
 		return;
 	case FAILURE_NOT_FOUND:
-		set_hint(s, err, s->checking  ? "check the URL: mpc provider show %P"
+		set_hint(s, err, s->checking  ? "check the URL, most end in /v1: mpc provider show %P"
 		        : is_local(s)         ? "load %M in the server, or choose: mpc list %P"
 		                              : "choose one it has: mpc list %P");
 		return;
