@@ -33,8 +33,8 @@ struct dialect {
 	int (*encode)(const struct chat_request *chat, const struct dialect_target *to,
 	    struct wire_request *out, const struct event_sink *sink, struct error *err);
 
-	/* One answer: state is state_size zeroed bytes owned by the caller. begin may be NULL; chat and to may
-	 * be NULL (a recorded answer), else they are borrowed for this call only. */
+	/* One answer: state is state_size zeroed bytes owned by the caller. begin may be NULL;
+	 * chat and to may be NULL (a recorded answer), else they are borrowed for this call only. */
 	void (*begin)(void *state, const struct chat_request *chat,
 	    const struct dialect_target *to);
 	/* One frame, or a whole JSON reply, in; events out. After EVENT_FINISH or EVENT_ERROR nothing

@@ -40,7 +40,8 @@ struct event {
 	struct slice name;  /* START: model; TOOL_CALL: tool */
 	unsigned index;     /* TOOL_*: 0, 1, ... in order of appearance */
 	bool refusal;       /* TEXT: the model declined */
-	struct slice signature; /* REASONING_END, TOOL_END: opaque, goes back only to whom signed it; empty = none */
+	/* REASONING_END, TOOL_END: opaque, goes back only to whom signed it; empty = none */
+	struct slice signature;
 	bool redacted;      /* REASONING_END: the text is withheld, signature holds the provider's data */
 	enum stop_reason stop;
 	const struct usage *usage;
