@@ -178,6 +178,25 @@ def test_F120_the_daemon_does_not_inherit_the_shell(home):
     assert int(stat_fields[3]) == pid or int(stat_fields[3]) != os.getsid(0), "still in our session"
 
 
+def test_F41_a_hostile_environment_is_dropped(home):
+    hostile = {"SSLKEYLOGFILE": str(home.root / "keylog"), "OPENAI_API_KEY": "sk-canary-1", "SOME_API_KEY": "sk-canary-2",
+               "https_proxy": "http://canary-3", "HTTPS_PROXY": "http://canary-3", "ALL_PROXY": "http://canary-3",
+               "LD_BIND_NOW": "canary-4", "MALLOC_CANARY": "canary-5"}
+    d = _on(home)
+    d.env = dict(home.env, HARMLESS="yes", **hostile)
+    d.start()
+    environ = pathlib.Path(f"/proc/{d.pid}/environ").read_bytes()
+    assert b"HARMLESS=yes" in environ
+    assert not [name for name in hostile if f"\0{name}=".encode() in b"\0" + environ]
+    assert b"canary" not in environ
+    with d.rpc() as c:
+        # a TLS handshake begins, and its secrets are written nowhere
+        c.call("provider.add", name="far", base_url="https://localhost:9/v1", type="local")
+        c.prompt("x", ref="far:m")
+    d.stop()
+    assert not (home.root / "keylog").exists()
+
+
 def test_no_spawn_says_so_and_exits_5(home):
     r = home.mpc("status")
     assert r.returncode == 5

@@ -275,6 +275,42 @@ test_dispatch__refuses_work_while_stopping(void **state)
 	assert_true(peer_ask(&peer, "route.get", "{}"));
 }
 
+/* Whether dispatch asks for the message's bytes to be wiped. */
+static bool
+is_wiped(const char *method, const char *params)
+{
+	struct message_reader *reader = message_reader_new(LIMIT_MESSAGE_AFTER_HELLO);
+	struct error err = ERROR_INIT;
+	struct buf frame = BUF_INIT;
+	bool msgid_known, wiped;
+	unsigned cost = 0;
+	struct message m;
+	size_t room;
+
+	peer_frame(&frame, 7, method, params);
+	memcpy(message_reader_room(reader, frame.len, &room), frame.data, frame.len);
+	message_reader_fed(reader, frame.len);
+	assert_int_equal(message_reader_next(reader, &m, &msgid_known, &err), 1);
+	wiped = dispatch(office.server->conns, &m, &cost);
+	message_release(reader, wiped);
+	message_reader_free(reader);
+	buf_clear(&frame);
+	return wiped;
+}
+
+static void
+test_dispatch__messages_with_secrets_are_wiped(void **state)
+{
+	const char *params = "{\"provider\":\"openai\",\"secret\":\"sk-0123456789abcdef\"}";
+
+	(void)state;
+	loop_once(office.parts.loop, 10);
+	assert_true(is_wiped("key.set", params));
+	assert_true(is_wiped("key.sett", params));                  /* misspelt */
+	assert_true(is_wiped("key.set", "{\"secrett\":\"sk-01\"}")); /* refused */
+	assert_false(is_wiped("sys.ping", "{}"));
+}
+
 int
 main(void)
 {
@@ -296,6 +332,7 @@ main(void)
 		TEST(test_dispatch__F51_one_byte_per_write),
 		TEST(test_dispatch__F32_the_257th_connection_is_turned_away),
 		TEST(test_dispatch__refuses_work_while_stopping),
+		TEST(test_dispatch__messages_with_secrets_are_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
