@@ -79,6 +79,7 @@ provider_copy(const struct provider *p)
 	copy->health_check = xstrdup(p->health_check);
 	copy->ca_file = xstrdup(p->ca_file);
 	copy->proxy = xstrdup(p->proxy);
+	copy->program = xstrdup(p->program);
 	copy->aliases = NULL;
 	copy->alias_count = 0;
 	for (size_t i = 0; i < p->alias_count; i++)
@@ -102,6 +103,7 @@ provider_free(struct provider *p)
 	free(p->health_check);
 	free(p->ca_file);
 	free(p->proxy);
+	free(p->program);
 	for (size_t i = 0; i < p->alias_count; i++) {
 		free(p->aliases[i].alias);
 		free(p->aliases[i].model);

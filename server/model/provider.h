@@ -49,6 +49,7 @@ struct provider {
 	char *health_check;  /* path below base_url, "/models"; NULL = none */
 	char *ca_file;       /* NULL = the system's */
 	char *proxy;         /* NULL = none, also when the environment names one */
+	char *program;       /* the full path of a program that is the provider; NULL = looked for */
 	struct model_alias *aliases;
 	size_t alias_count;
 	int64_t rev;         /* state revision of the last change; 0 for untouched catalogue rows */

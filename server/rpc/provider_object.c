@@ -71,6 +71,22 @@ view_key(const struct rpc_parts *parts, const struct provider *p, struct provide
 	return false;
 }
 
+/* A wall that the provider announced: nothing gets through until it resets. */
+static bool
+view_limits(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
+{
+	const struct limits *l = providers_limits(parts->providers, p->name);
+	const struct limit *wall = l != NULL ? limits_wall(l, clock_wall_ms()) : NULL;
+	char why[96];
+
+	if (wall == NULL)
+		return false;
+	snprintf(why, sizeof why, "the limit of %s is used up", wall->name);
+	view_error(v, STATUS_RATE_LIMITED, MP_E_RATE_LIMITED, why, l->at_ms);
+	v->until_ms = limit_resets_ms(l, wall);
+	return true;
+}
+
 static void
 view_health(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
 {
@@ -78,8 +94,9 @@ view_health(const struct rpc_parts *parts, const struct provider *p, struct prov
 
 	providers_health(parts->providers, p->name, &h);
 	v->since_ms = h.since_ms;
-	if (h.code == 0)
+	if (view_limits(parts, p, v) || h.code == 0)
 		return;
+	v->until_ms = h.until_ms;
 	if (h.code == MP_E_RATE_LIMITED || h.code == MP_E_QUOTA_EXCEEDED) {
 		if (h.until_ms > 0 && h.until_ms <= clock_wall_ms())
 			return; /* the wait is over */
@@ -170,6 +187,7 @@ pack_definition(struct pack *p, const struct provider *pr)
 	pack_kv_str(p, "health_check", pr->health_check);
 	pack_kv_str(p, "ca_file", pr->ca_file);
 	pack_proxy(p, pr->proxy);
+	pack_kv_str(p, "program", pr->program);
 	pack_str(p, "features");
 	pack_array_begin(p);
 	for (char **f = pr->features; *f != NULL; f++)
@@ -180,6 +198,37 @@ pack_definition(struct pack *p, const struct provider *pr)
 	for (size_t i = 0; i < pr->alias_count; i++)
 		pack_kv_str(p, pr->aliases[i].alias, pr->aliases[i].model);
 	pack_map_end(p);
+}
+
+static void
+pack_limit(struct pack *p, const struct limits *of, const struct limit *l)
+{
+	pack_map_begin(p);
+	pack_kv_str(p, "name", l->name);
+	if (l->limit >= 0)
+		pack_kv_int(p, "limit", l->limit);
+	if (l->remaining >= 0)
+		pack_kv_int(p, "remaining", l->remaining);
+	if (l->used_permille >= 0)
+		pack_kv_int(p, "used_permille", l->used_permille);
+	if (l->resets_ms > 0)
+		pack_kv_int(p, "resets_ms", l->resets_ms);
+	if (l->rejected)
+		pack_kv_bool(p, "rejected", true);
+	pack_kv_int(p, "at_ms", of->at_ms);
+	pack_map_end(p);
+}
+
+static void
+pack_limits(struct pack *p, const struct limits *l)
+{
+	if (l == NULL)
+		return;
+	pack_str(p, "limits");
+	pack_array_begin(p);
+	for (size_t i = 0; i < l->count; i++)
+		pack_limit(p, l, &l->of[i]);
+	pack_array_end(p);
 }
 
 static void
@@ -217,8 +266,8 @@ pack_status(struct pack *p, const struct rpc_parts *parts, const struct provider
 	}
 	if (v.since_ms > 0)
 		pack_kv_int(p, "status_since_ms", v.since_ms);
-	if (h.until_ms > 0 && v.status == STATUS_RATE_LIMITED)
-		pack_kv_int(p, "status_until_ms", h.until_ms);
+	if (v.until_ms > 0 && v.status == STATUS_RATE_LIMITED)
+		pack_kv_int(p, "status_until_ms", v.until_ms);
 	if (h.last_used_ms > 0)
 		pack_kv_int(p, "last_used_ms", h.last_used_ms);
 	if (h.latency_p50_ms >= 0)
@@ -235,6 +284,7 @@ pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struc
 
 	pack_definition(p, pr);
 	pack_rate_limits(p, pr);
+	pack_limits(p, providers_limits(parts->providers, pr->name));
 	if (c != NULL) {
 		pack_str(p, "key");
 		pack_key(p, c);

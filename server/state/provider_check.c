@@ -175,11 +175,14 @@ provider_check(const struct provider *p, struct error *err)
 	    || (r = check_text("display_name", p->display_name, 128, err)) != 0
 	    || (r = check_text("login_command", p->login_command, TEXT_MAX_BYTES, err)) != 0
 	    || (r = check_text("ca_file", p->ca_file, PATH_MAX_BYTES, err)) != 0
+	    || (r = check_text("program", p->program, PATH_MAX_BYTES, err)) != 0
 	    || (r = check_proxy(p->proxy, err)) != 0
 	    || (r = check_health_path(p->health_check, err)) != 0
 	    || (r = check_limits(p, err)) != 0)
 		return r;
 	if (p->ca_file != NULL && p->ca_file[0] != '/')
 		return error_field(err, "ca_file", "ca_file must be a full path");
+	if (p->program != NULL && p->program[0] != '/')
+		return error_field(err, "program", "program must be a full path");
 	return check_aliases(p, err);
 }

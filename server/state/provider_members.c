@@ -65,6 +65,7 @@ TEXT_MEMBER(login_command)
 TEXT_MEMBER(health_check)
 TEXT_MEMBER(ca_file)
 TEXT_MEMBER(proxy)
+TEXT_MEMBER(program)
 PLAIN_MEMBER(type)
 PLAIN_MEMBER(auth)
 PLAIN_MEMBER(enabled)
@@ -98,6 +99,7 @@ static const struct member {
 	{ "health_check", NULL, copy_health_check },
 	{ "ca_file", NULL, copy_ca_file },
 	{ "proxy", NULL, copy_proxy },
+	{ "program", NULL, copy_program },
 	{ "models", NULL, aliases_copy },
 	{ "aliases", "models", aliases_copy },
 };

@@ -114,6 +114,8 @@ static const struct migration migrations[] = {
 	    " loaded INTEGER NOT NULL,"
 	    " PRIMARY KEY (provider_id, model)"
 	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "where a provider that is a program lies", "ALTER TABLE providers ADD COLUMN program TEXT;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

@@ -33,11 +33,12 @@ enum {
 	COL_ALIASES,
 	COL_CHANGED,
 	COL_REV,
+	COL_PROGRAM,
 };
 #define COLUMNS \
 	"id, name, display_name, type, auth, dialect, base_url, key_env, enabled, origin, features, " \
 	"weekly, rolling, window_hours, login_command, auto_detect, health_check, ca_file, proxy, " \
-	"aliases, changed, rev"
+	"aliases, changed, rev, program"
 
 /* ---- lists ---- */
 
@@ -132,6 +133,7 @@ copy_texts(struct query *q, struct provider *p)
 	p->health_check = xstrdup(query_col_text(q, COL_HEALTH_CHECK));
 	p->ca_file = xstrdup(query_col_text(q, COL_CA_FILE));
 	p->proxy = xstrdup(query_col_text(q, COL_PROXY));
+	p->program = xstrdup(query_col_text(q, COL_PROGRAM));
 }
 
 /* False when a column holds what we never write: the file was edited or is damaged. */
@@ -207,6 +209,7 @@ bind_row(struct query *q, const struct provider_row *row, const char *features, 
 	query_text(q, aliases);
 	query_text(q, row->changed != NULL ? row->changed : "");
 	query_int(q, p->rev);
+	query_text(q, p->program);
 }
 
 int
@@ -214,7 +217,7 @@ store_provider_put(struct store *s, const struct provider_row *row)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO providers (" COLUMNS ") VALUES (?1, ?2, ?3, "
 				  "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-				  "?18, ?19, ?20, ?21, ?22)";
+				  "?18, ?19, ?20, ?21, ?22, ?23)";
 	struct buf features = BUF_INIT, aliases = BUF_INIT;
 	struct query q;
 	int r = MP_E_INTERNAL;

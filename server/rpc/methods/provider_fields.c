@@ -282,6 +282,7 @@ static const struct field fields_table[] = {
 	{ "health_check", set_text, AT(health_check), false },
 	{ "ca_file", set_text, AT(ca_file), false },
 	{ "proxy", set_text, AT(proxy), false },
+	{ "program", set_text, AT(program), false },
 	{ "models", set_models, 0, false },
 };
 
