@@ -20,6 +20,7 @@
 #include "protocol/base/str.h"
 #include "server/base/log.h"
 #include "server/daemon.h"
+#include "server/upstream/child_process.h"
 
 #define EXIT_USAGE_CODE 64
 #define EXIT_SOFTWARE_CODE 70
@@ -84,6 +85,7 @@ set_limits(void)
 	const struct rlimit none = { 0, 0 };
 	struct rlimit files;
 
+	child_remember_limits();
 	setrlimit(RLIMIT_CORE, &none);
 #ifndef MPD_DEBUGGABLE
 	prctl(PR_SET_DUMPABLE, 0);

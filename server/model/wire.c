@@ -1,6 +1,7 @@
 #include "server/model/wire.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -22,13 +23,25 @@ wire_request_init(struct wire_request *r)
 {
 	memset(r, 0, sizeof *r);
 	buf_init(&r->body, BODY_MAX_BYTES);
+	buf_init(&r->file, BODY_MAX_BYTES);
 }
 
 void
 wire_request_clear(struct wire_request *r)
 {
 	buf_clear(&r->body);
+	buf_clear(&r->file);
+	for (size_t i = 0; i < r->argument_count; i++)
+		free(r->arguments[i]);
+	free(r->arguments);
 	wire_request_init(r);
+}
+
+void
+wire_request_argument(struct wire_request *r, const char *text)
+{
+	r->arguments = xrealloc(r->arguments, (r->argument_count + 1) * sizeof *r->arguments);
+	r->arguments[r->argument_count++] = xstrdup(text);
 }
 
 /* RFC 9110 tchar for the name; visible ASCII, blanks and tabs for the value. CR and LF would be sent as they

@@ -11,6 +11,7 @@
 enum carrier_kind {
 	CARRIER_HTTP,
 	CARRIER_LOOPBACK, /* the built-in echo: the request's body comes back as its answer's lines */
+	CARRIER_CHILD,    /* a program of the user's: the body is its input, its output the answer */
 };
 
 enum framing {
@@ -35,6 +36,14 @@ struct wire_request {
 	struct buf body; /* ceiling 64 MiB */
 	bool stream;     /* an incremental answer was asked for */
 	bool at_origin;  /* path is below scheme://host:port, not below the base URL */
+
+	/* CARRIER_CHILD only. Arguments are read by every user of the machine: no private text in them. */
+	const char *program;            /* its name; static */
+	char **arguments;               /* owned; without the name */
+	size_t argument_count;
+	const char *const *environment; /* "NAME=value" beside what every program gets; static */
+	const char *file_option;        /* static; NULL = none: an argument before the path of a */
+	struct buf file;                /* private file that holds this */
 };
 
 struct header {
@@ -60,5 +69,6 @@ struct frame {
 void wire_request_init(struct wire_request *r);
 void wire_request_clear(struct wire_request *r);
 int wire_request_header(struct wire_request *r, const char *name, const char *value);
+void wire_request_argument(struct wire_request *r, const char *text);
 
 #endif

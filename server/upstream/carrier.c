@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "server/upstream/child_process.h"
 #include "server/upstream/http.h"
 #include "server/upstream/transfer.h"
 
@@ -29,6 +30,7 @@ upstream_free(struct upstream *u)
 		t->ops->release(t);
 	}
 	http_free(u->http);
+	children_free(u->children);
 	free(u);
 }
 
@@ -109,14 +111,16 @@ transfer_start(struct upstream *u, enum carrier_kind carrier, enum framing frami
 {
 	struct endpoint hasty;
 
+	if (u->patience_ms > 0) {
+		hasty = *to;
+		hasty.connect_ms = hasty.first_byte_ms = hasty.silence_ms = u->patience_ms;
+		to = &hasty;
+	}
 	switch (carrier) {
 	case CARRIER_HTTP:
-		if (u->patience_ms > 0) {
-			hasty = *to;
-			hasty.connect_ms = hasty.first_byte_ms = hasty.silence_ms = u->patience_ms;
-			to = &hasty;
-		}
 		return http_start(u, framing, to, req, cb, arg, err);
+	case CARRIER_CHILD:
+		return child_start(u, framing, to, req, cb, arg, err);
 	case CARRIER_LOOPBACK:
 		return loopback_start(u, req, cb, arg, err);
 	}

@@ -21,6 +21,7 @@ struct endpoint {
 	const char *base_url;
 	const char *ca_file; /* NULL = system */
 	const char *proxy;   /* NULL = none, whatever the environment says */
+	const char *program; /* CARRIER_CHILD: full path; NULL = looked for where programs live */
 	bool local;          /* loopback and private addresses allowed, http allowed on loopback */
 	enum auth_style auth_style;
 	const struct secret *key; /* NULL = none */
@@ -36,7 +37,8 @@ struct transfer_callbacks {
 	/* The whole body of an answer that is not framed: an error status (cut at 64 KiB), or a JSON
 	 * reply. Once, before on_end. */
 	void (*on_body)(void *arg, struct slice body);
-	/* The end. failure.class FAILURE_NONE: all bytes came (the dialect judges completeness). */
+	/* The end. failure.class FAILURE_NONE: all bytes came (the dialect judges completeness); a message
+	 * then holds what a program said last on its standard error. */
 	void (*on_end)(void *arg, const struct failure *failure);
 };
 

@@ -6,6 +6,7 @@
 
 #include "server/model/failure.h"
 #include "server/upstream/http_guard.h"
+#include "server/upstream/transfer.h"
 
 struct http_story {
 	const struct http_guard *guard;
@@ -17,8 +18,5 @@ struct http_story {
 };
 
 void http_failure(CURLcode code, const struct http_story *story, struct failure *out);
-/* Class, kind and a message (printf style, foreign text escaped, cut to fit). */
-void failure_say(struct failure *f, enum failure_class class, const char *kind, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -11,6 +11,7 @@
 #include "server/upstream/carrier.h"
 
 struct http;
+struct children;
 
 struct carrier_ops {
 	void (*pause)(struct transfer *t, bool paused);
@@ -31,7 +32,8 @@ struct transfer {
 
 struct upstream {
 	struct loop *loop;
-	struct http *http; /* made with the first HTTP transfer */
+	struct http *http;         /* made with the first HTTP transfer */
+	struct children *children; /* made with the first program */
 	struct transfer *transfers;
 	int64_t patience_ms; /* upstream_limit_patience; 0 = as the endpoint says */
 };
@@ -50,5 +52,11 @@ struct transfer *http_start(struct upstream *u, enum framing framing, const stru
     struct wire_request *req, const struct transfer_callbacks *cb, void *arg, struct error *err);
 struct transfer *loopback_start(struct upstream *u, struct wire_request *req,
     const struct transfer_callbacks *cb, void *arg, struct error *err);
+struct transfer *child_start(struct upstream *u, enum framing framing, const struct endpoint *to,
+    struct wire_request *req, const struct transfer_callbacks *cb, void *arg, struct error *err);
+
+/* Class, kind and a message (printf style, foreign text escaped, cut to fit). */
+void failure_say(struct failure *f, enum failure_class class, const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif
