@@ -101,6 +101,16 @@ fail_unknown_command(struct app *a, int argc, char **argv, struct error *err)
 	return fail_as(a, err, "", "unknown_command", EXIT_USAGE);
 }
 
+/* What stood behind a mistake was not parsed, but is meant. */
+static bool
+is_given(int argc, char **argv, const char *option)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], option) == 0)
+			return true;
+	return false;
+}
+
 int
 app_init(struct app *a, int argc, char **argv)
 {
@@ -114,7 +124,7 @@ app_init(struct app *a, int argc, char **argv)
 	a->err_tty = isatty(STDERR_FILENO);
 	a->utf8 = locale_is_utf8();
 	r = args_parse(argc, argv, &a->args, &err);
-	if (args_has(&a->args, "json"))
+	if (args_has(&a->args, "json") || (r != 0 && is_given(argc, argv, "--json")))
 		a->form = FORM_JSON; /* also for the errors below */
 	if (r == MP_E_UNKNOWN_METHOD)
 		return fail_unknown_command(a, argc, argv, &err);

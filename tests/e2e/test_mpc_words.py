@@ -1,4 +1,5 @@
 """mpc as a stranger meets it: counts and times in the right words, hints that work when they are typed, help that fits."""
+import json
 import re
 import subprocess
 
@@ -112,6 +113,13 @@ def test_files_that_cannot_be_read_are_usage_errors(daemon, tmp_path):
     for bad in ("/nonexistent", str(tmp_path)):
         r = daemon.mpc("prompt", "-f", bad, "hi", check=2)
         assert bad in r.err and r.out == ""
+
+
+@pytest.mark.parametrize("args", [("--json", "frob"), ("frob", "--json"), ("switch", "--frob", "--json"), ("--json", "toggle"), ("--json",)])
+def test_errors_of_the_command_line_are_json_too(home, args):
+    r = home.mpc(*args)
+    error = json.loads(r.err)["error"]
+    assert r.returncode in (2, 5) and r.out == "" and error["code"] and error["message"]
 
 
 def test_daemon_status_for_scripts(daemon):
