@@ -152,7 +152,9 @@ attempt_event(void *arg, const struct event *e)
 		usage_merge(&a->usage, e->usage);
 		break;
 	case EVENT_LIMITS:
-		return; /* for the provider's books, not for the caller */
+		/* for the provider's books, not for the caller */
+		providers_report_limits(a->parts->providers, a->provider->name, e->limits);
+		return;
 	case EVENT_TEXT:
 	case EVENT_REASONING:
 	case EVENT_REASONING_END:
@@ -172,6 +174,7 @@ attempt_on_head(void *arg, const struct wire_head *head)
 {
 	struct attempt *a = arg;
 
+	attempt_limits(a->parts, a->provider, a->dialect, head);
 	if (head->status >= 300)
 		head_copy_set(&a->refusal, head);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/call/attempt.h"
 #include "server/state/credentials.h"
 
@@ -42,6 +43,20 @@ endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider
 	if (to->key == NULL)
 		to->auth_style = AUTH_STYLE_NONE;
 	return r;
+}
+
+void
+attempt_limits(const struct attempt_parts *parts, const struct provider *p, const struct dialect *d,
+    const struct wire_head *head)
+{
+	struct limits l = { .count = 0 };
+
+	if (d->limits == NULL)
+		return;
+	l.at_ms = clock_wall_ms();
+	d->limits(p, head, l.at_ms, &l);
+	if (l.count > 0)
+		providers_report_limits(parts->providers, p->name, &l);
 }
 
 void

@@ -125,6 +125,7 @@ listing_on_head(void *arg, const struct wire_head *head)
 {
 	struct listing *l = arg;
 
+	attempt_limits(l->parts, l->provider, l->dialect, head);
 	if (head->status >= 300)
 		head_copy_set(&l->refusal, head);
 }

@@ -36,5 +36,7 @@ void openai_chat_classify(enum openai_flavour flavour, int status, const struct 
     const struct json *body, struct failure *out);
 void openai_chat_refuse(const struct provider *p, const struct wire_head *head, struct slice body,
     int64_t now_ms, struct failure *out);
+void openai_chat_limits(const struct provider *p, const struct wire_head *head, int64_t now_ms,
+    struct limits *out);
 
 #endif

@@ -33,3 +33,29 @@ limits_merge(struct limits *into, const struct limits *later)
 	if (later->count > 0)
 		into->at_ms = later->at_ms;
 }
+
+#define UNKNOWN_RESET_MS 60000
+
+int64_t
+limit_resets_ms(const struct limits *l, const struct limit *of)
+{
+	return of->resets_ms > 0 ? of->resets_ms : l->at_ms + UNKNOWN_RESET_MS;
+}
+
+const struct limit *
+limits_wall(const struct limits *l, int64_t now_ms)
+{
+	const struct limit *wall = NULL;
+
+	for (size_t i = 0; i < l->count; i++) {
+		const struct limit *at = &l->of[i];
+
+		if (!at->rejected && at->remaining != 0)
+			continue;
+		if (limit_resets_ms(l, at) <= now_ms)
+			continue;
+		if (wall == NULL || limit_resets_ms(l, at) > limit_resets_ms(l, wall))
+			wall = at;
+	}
+	return wall;
+}

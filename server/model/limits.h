@@ -26,6 +26,11 @@ struct limits {
 
 /* The dimension of that name, added with everything unknown if it is new; NULL when full. */
 struct limit *limits_name(struct limits *l, const char *name);
+/* The dimension that stands in the way at now_ms: rejected, or nothing remaining, and not reset yet; the one
+ * that resets last. NULL = none. One whose reset is unknown counts for a minute after the reading. */
+const struct limit *limits_wall(const struct limits *l, int64_t now_ms);
+/* When that dimension lets requests through again. */
+int64_t limit_resets_ms(const struct limits *l, const struct limit *of);
 /* Dimensions of `later` replace those of the same name; others stay. */
 void limits_merge(struct limits *into, const struct limits *later);
 

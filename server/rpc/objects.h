@@ -18,6 +18,7 @@ struct provider_view {
 	int code;         /* MP_E_... behind error and rate-limited; 0 = none */
 	char message[256];
 	int64_t since_ms; /* 0 = unknown */
+	int64_t until_ms; /* rate-limited until then; 0 = unknown */
 };
 void provider_view(const struct rpc_parts *parts, const struct provider *p, const char *active,
     struct provider_view *out);

@@ -52,6 +52,25 @@ health_failed(struct health *h, int code, const char *message, int64_t until_ms,
 	return differs;
 }
 
+/* News of mere counting is told this often. */
+#define LIMITS_NEWS_MS 1000
+
+bool
+health_limits(struct health *h, const struct limits *later, int64_t now_ms)
+{
+	const struct limit *before = limits_wall(&h->limits, now_ms), *after;
+	bool had = before != NULL;
+
+	if (later->count == 0)
+		return false;
+	limits_merge(&h->limits, later);
+	after = limits_wall(&h->limits, now_ms);
+	if (had == (after != NULL) && now_ms - h->limits_told_ms < LIMITS_NEWS_MS)
+		return false;
+	h->limits_told_ms = now_ms;
+	return true;
+}
+
 static int
 compare(const void *a, const void *b)
 {

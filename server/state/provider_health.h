@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/model/limits.h"
+
 #define HEALTH_LATENCIES 15
 
 struct health {
@@ -16,6 +18,8 @@ struct health {
 	int64_t models_count;
 	int64_t latencies[HEALTH_LATENCIES]; /* a ring of the last ones */
 	unsigned latency_count;              /* ever; the ring holds the last HEALTH_LATENCIES */
+	struct limits limits;
+	int64_t limits_told_ms; /* when the last news of them went out */
 };
 
 void health_init(struct health *h);
@@ -24,6 +28,9 @@ void health_clear(struct health *h);
 bool health_ok(struct health *h, int64_t latency_ms, int64_t now_ms);
 bool health_failed(struct health *h, int code, const char *message, int64_t until_ms,
     int64_t now_ms);
+/* Takes a reading of limits; whether it is worth telling: a wall was reached or is gone, or nothing was
+ * told for a second. */
+bool health_limits(struct health *h, const struct limits *later, int64_t now_ms);
 int64_t health_latency_p50(const struct health *h); /* -1 = unknown */
 
 #endif

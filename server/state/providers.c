@@ -371,6 +371,23 @@ providers_report_failure(struct providers *ps, const char *name, int code, const
 }
 
 void
+providers_report_limits(struct providers *ps, const char *name, const struct limits *l)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+
+	if (e != NULL && health_limits(&e->health, l, clock_wall_ms()))
+		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, "limits");
+}
+
+const struct limits *
+providers_limits(const struct providers *ps, const char *name)
+{
+	const struct entry *e = entries_by_name(&ps->entries, name);
+
+	return e != NULL && e->health.limits.count > 0 ? &e->health.limits : NULL;
+}
+
+void
 providers_forget_failure(struct providers *ps, const struct provider *p)
 {
 	struct entry *e = entries_by_id(&ps->entries, p->id);

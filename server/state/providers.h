@@ -3,6 +3,7 @@
 #define SERVER_STATE_PROVIDERS_H
 
 #include "protocol/base/err.h"
+#include "server/model/limits.h"
 #include "server/model/provider.h"
 #include "server/state/changes.h"
 #include "server/store/store.h"
@@ -59,6 +60,12 @@ void providers_report_failure(struct providers *ps, const char *name, int code, 
     int64_t until_ms);
 /* What was wrong may be right now (a new key, another URL): back to "not tried since". */
 void providers_forget_failure(struct providers *ps, const struct provider *p);
+/* What a provider said is left, in any answer. Told on topic providers when a wall is reached or gone,
+ * else at most once a second. */
+void providers_report_limits(struct providers *ps, const char *name, const struct limits *l);
+/* Borrowed until the next report; NULL = it never said anything. */
+const struct limits *providers_limits(const struct providers *ps, const char *name);
+
 struct provider_health {
 	int code;               /* MP_E_... of the last failure; 0 = fine or never used */
 	const char *message;    /* borrowed; "" = none */
