@@ -200,7 +200,7 @@ def test_F66_refused(fast):
         t = time.monotonic()
         a = c.prompt("x", ref=ref).check_grammar()
     assert a.code == "provider_unavailable" and time.monotonic() - t < 1.2
-    assert "start the server" in a.last["hint"]
+    assert "nothing listens" in a.last["message"] and "server" in a.last["hint"]
 
 
 def test_F66_a_connect_black_hole_times_out(fast):
@@ -562,13 +562,6 @@ def test_an_error_in_the_middle_is_honest(daemon, provider):
               b"0\r\n\r\n"]
     a = ask(daemon, provider, script)
     assert a.text == "half " and not a.ok and a.last["partial"] is True
-
-
-def test_a_dialect_that_does_not_exist_yet_says_so(daemon):
-    with daemon.rpc() as c:
-        c.call("key.set", provider="anthropic", secret="sk-ant-000000000000000000")
-        a = c.prompt("x", ref="anthropic:claude-sonnet-5")
-    assert a.code == "invalid_state" and "anthropic-messages" in a.last["message"]
 
 
 def test_no_credential_names_the_fix(daemon):

@@ -575,8 +575,10 @@ def endless(text=b"x" * 3000):
 
 
 def test_F57_a_slow_reader_pauses_its_source(daemon, provider):
-    provider.default = endless()
     ref = daemon.add_provider(provider)
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref=ref).ok  # what the first request loads stays
+    provider.default = endless()
     slow = daemon.rpc()
     slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     rss = daemon.rss_kib()
