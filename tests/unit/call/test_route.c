@@ -305,8 +305,12 @@ test_ready__says_why_not(void **state)
 	assert_int_equal(ready(r, "lmstudio", "work"), MP_E_NO_CREDENTIAL);
 	assert_int_equal(ready(r, "openai", NULL), MP_E_NO_CREDENTIAL);
 	assert_int_equal(ready(r, "nobody", NULL), MP_E_NOT_FOUND);
+	/* a row that a later version left behind */
+	p = (struct provider *)(uintptr_t)world_provider(&r->w, "anthropic");
+	free(p->dialect);
+	p->dialect = xstrdup("esperanto");
 	assert_int_equal(ready(r, "anthropic", NULL), MP_E_INVALID_STATE);
-	assert_string_equal(r->w.err.message, "this version does not speak anthropic-messages yet");
+	assert_string_equal(r->w.err.message, "this version does not speak esperanto yet");
 	world_key(&r->w, "openai", NULL, "sk-1");
 	assert_int_equal(ready(r, "openai", NULL), 0);
 	assert_int_equal(ready(r, "openai", "work"), MP_E_NO_CREDENTIAL);

@@ -7,6 +7,9 @@
 /* Beyond this a file is not cut at every byte but at every 97th. */
 #define EVERY_BYTE_MAX 16384
 
+/* The dialect of the folder that is being read. */
+static const char *speaking = "openai-chat";
+
 /* ---- reading ---- */
 
 static void
@@ -15,7 +18,7 @@ read_cut(const char *bytes, size_t n, size_t cut, struct heard *h)
 	struct reading r;
 
 	memset(h, 0, sizeof *h);
-	reading_begin(&r, "openai-chat", h);
+	reading_begin(&r, speaking, h);
 	reading_feed(&r, bytes, cut);
 	reading_feed(&r, bytes + cut, n - cut);
 	reading_finish(&r);
@@ -27,7 +30,7 @@ read_bytewise(const char *bytes, size_t n, struct heard *h)
 	struct reading r;
 
 	memset(h, 0, sizeof *h);
-	reading_begin(&r, "openai-chat", h);
+	reading_begin(&r, speaking, h);
 	for (size_t i = 0; i < n; i++)
 		reading_feed(&r, bytes + i, 1);
 	reading_finish(&r);
@@ -126,33 +129,72 @@ check_id(const char *expected, const struct heard *h, unsigned i)
 }
 
 static void
-check_calls(const json_t *expected, const struct heard *h, const char *path)
+check_arguments(const json_t *call, const struct heard *h, unsigned i, const char *path)
 {
-	const json_t *calls = json_object_get(expected, "tool_calls"), *call;
-	json_t *arguments;
-	size_t i;
+	json_t *arguments = json_loads(buf_str(&h->calls[i].arguments), 0, NULL);
+
+	if (arguments == NULL)
+		fail_msg("%s: arguments %s", path, buf_str(&h->calls[i].arguments));
+	assert_true(json_equal(arguments, json_object_get(call, "arguments")));
+	json_decref(arguments);
+}
+
+/* The calls that became whole, or those that were cut off. */
+static void
+check_calls(const json_t *expected, const char *key, bool ended, const struct heard *h,
+    const char *path)
+{
+	const json_t *calls = json_object_get(expected, key), *call, *cut;
+	unsigned i, n = 0;
 
 	if (calls == NULL)
 		return;
-	if (json_array_size(calls) != h->call_count)
-		fail_msg("%s: %u calls", path, h->call_count);
-	json_array_foreach(calls, i, call) {
-		check_id(json_string_value(json_object_get(call, "id")), h, (unsigned)i);
+	for (i = 0; i < h->call_count; i++) {
+		if (h->calls[i].ended != ended)
+			continue;
+		call = json_array_get(calls, n++);
+		if (call == NULL)
+			fail_msg("%s: more %s than expected", path, key);
+		check_id(json_string_value(json_object_get(call, "id")), h, i);
 		assert_string_equal(buf_str(&h->calls[i].name),
 		    json_string_value(json_object_get(call, "name")));
-		assert_true(h->calls[i].ended);
-		arguments = json_loads(buf_str(&h->calls[i].arguments), 0, NULL);
-		if (arguments == NULL)
-			fail_msg("%s: arguments %s", path, buf_str(&h->calls[i].arguments));
-		assert_true(json_equal(arguments, json_object_get(call, "arguments")));
-		json_decref(arguments);
+		cut = json_object_get(call, "arguments_text");
+		if (cut != NULL)
+			assert_string_equal(buf_str(&h->calls[i].arguments), json_string_value(cut));
+		else
+			check_arguments(call, h, i, path);
 	}
+	if (json_array_size(calls) != n)
+		fail_msg("%s: %u %s", path, n, key);
+}
+
+/* "signature" of the reasoning and what stands for "redacted" reasoning, in their order. */
+static void
+check_signatures(const json_t *expected, const struct heard *h)
+{
+	const json_t *signature = json_object_get(expected, "signature");
+	const json_t *redacted = json_object_get(expected, "redacted"), *one;
+	struct buf want = BUF_INIT;
+	size_t i;
+
+	if (signature == NULL && redacted == NULL)
+		return;
+	if (signature != NULL)
+		buf_adds(&want, json_string_value(signature));
+	json_array_foreach(redacted, i, one) {
+		buf_adds(&want, want.len > 0 ? " " : "");
+		buf_adds(&want, json_string_value(one));
+	}
+	assert_string_equal(buf_str(&h->signature), buf_str(&want));
+	assert_int_equal(h->redacted, json_array_size(redacted));
+	buf_clear(&want);
 }
 
 static void
 check_error(const json_t *expected, const struct heard *h, const char *path)
 {
 	const char *class = json_string_value(json_object_get(expected, "error_class"));
+	const json_t *recoverable = json_object_get(expected, "recoverable");
 
 	if (class == NULL)
 		return;
@@ -160,6 +202,8 @@ check_error(const json_t *expected, const struct heard *h, const char *path)
 		fail_msg("%s: no error", path);
 	assert_string_equal(failure_class_name(h->failure.class), class);
 	assert_string_not_equal(h->failure.message, "");
+	if (recoverable != NULL)
+		assert_int_equal(h->texts + h->call_count == 0, json_typeof(recoverable) == JANSSON_TRUE);
 }
 
 static void
@@ -173,9 +217,12 @@ check(const json_t *expected, const struct heard *h, const char *path)
 	check_text(expected, "text", &h->text, path);
 	check_text(expected, "thinking", &h->reasoning, path);
 	check_text(expected, "refusal", &h->refusal, path);
+	check_text(expected, "encrypted_content", &h->signature, path);
 	check_finish(expected, h, path);
 	check_usage(expected, h);
-	check_calls(expected, h, path);
+	check_calls(expected, "tool_calls", true, h, path);
+	check_calls(expected, "incomplete_tool_calls", false, h, path);
+	check_signatures(expected, h);
 	check_error(expected, h, path);
 	if (length != NULL)
 		assert_int_equal(h->text.len, json_integer_value(length));
@@ -279,6 +326,15 @@ test_transcripts__gemini(void **state)
 {
 	(void)state;
 	assert_int_equal(run_folder("gemini"), 1);
+}
+
+static void
+test_transcripts__anthropic(void **state)
+{
+	(void)state;
+	speaking = "anthropic-messages";
+	assert_int_equal(run_folder("anthropic"), 8);
+	speaking = "openai-chat";
 }
 
 static void
@@ -409,6 +465,7 @@ main(void)
 		cmocka_unit_test(test_transcripts__lmstudio),
 		cmocka_unit_test(test_transcripts__ollama),
 		cmocka_unit_test(test_transcripts__gemini),
+		cmocka_unit_test(test_transcripts__anthropic),
 		cmocka_unit_test(test_transcripts__F77_every_framing_at_every_split),
 		cmocka_unit_test(test_transcripts__F77_the_documented_cuts),
 		cmocka_unit_test(test_transcripts__think_tags_stay_text),
