@@ -17,6 +17,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/str.h"
 #include "server/dialect/dialect.h"
+#include "server/upstream/ndjson.h"
 #include "server/upstream/sse.h"
 
 #define CALLS_MAX 16
@@ -153,6 +154,7 @@ struct reading {
 	void *state;
 	struct event_sink sink;
 	struct sse sse;
+	struct ndjson ndjson;
 };
 
 static inline bool
@@ -165,6 +167,12 @@ reading_event(void *arg, struct slice event, struct slice data)
 	return true;
 }
 
+static inline bool
+reading_line(void *arg, struct slice line)
+{
+	return reading_event(arg, (struct slice){ NULL, 0 }, line);
+}
+
 static inline void
 reading_begin(struct reading *r, const char *dialect, struct heard *h)
 {
@@ -175,6 +183,7 @@ reading_begin(struct reading *r, const char *dialect, struct heard *h)
 	if (r->dialect->begin != NULL)
 		r->dialect->begin(r->state, NULL, NULL);
 	sse_init(&r->sse);
+	ndjson_init(&r->ndjson);
 }
 
 static inline void
@@ -182,42 +191,61 @@ reading_feed(struct reading *r, const char *bytes, size_t n)
 {
 	size_t used;
 
-	assert_int_equal(sse_feed(&r->sse, bytes, n, &used, reading_event, r), 0);
+	if (r->dialect->framing == FRAMING_NDJSON)
+		assert_int_equal(ndjson_feed(&r->ndjson, bytes, n, &used, reading_line, r), 0);
+	else
+		assert_int_equal(sse_feed(&r->sse, bytes, n, &used, reading_event, r), 0);
 	assert_int_equal(used, n);
 }
 
 static inline void
 reading_finish(struct reading *r)
 {
-	assert_int_equal(sse_end(&r->sse, reading_event, r), 0);
+	if (r->dialect->framing == FRAMING_NDJSON)
+		assert_int_equal(ndjson_end(&r->ndjson, reading_line, r), 0);
+	else
+		assert_int_equal(sse_end(&r->sse, reading_event, r), 0);
 	r->dialect->end(r->state, &r->sink);
 	r->dialect->clear(r->state);
 	free(r->state);
 	sse_clear(&r->sse);
+	ndjson_clear(&r->ndjson);
 }
 
 /* The frames of one answer, each the data of an event, NULL-terminated. */
 static inline void
-read_frames(const char *const *frames, struct heard *h)
+read_frames_of(const char *dialect, const char *const *frames, struct heard *h)
 {
 	struct reading r;
 
 	memset(h, 0, sizeof *h);
-	reading_begin(&r, "openai-chat", h);
+	reading_begin(&r, dialect, h);
 	for (; *frames != NULL; frames++)
 		reading_event(&r, (struct slice){ NULL, 0 }, slice_of(*frames));
 	reading_finish(&r);
 }
 
 static inline void
-read_reply(const char *body, size_t n, struct heard *h)
+read_frames(const char *const *frames, struct heard *h)
+{
+	read_frames_of("openai-chat", frames, h);
+}
+
+static inline void
+read_reply_of(const char *dialect, const char *body, size_t n, struct heard *h)
 {
 	struct reading r;
 
 	memset(h, 0, sizeof *h);
-	reading_begin(&r, "openai-chat", h);
+	reading_begin(&r, dialect, h);
 	r.dialect->body(r.state, (struct slice){ body, n }, &r.sink);
 	reading_finish(&r);
+}
+
+static inline void
+read_reply(const char *body, size_t n, struct heard *h)
+{
+	read_reply_of("openai-chat", body, n, h);
 }
 
 static inline char *
