@@ -28,7 +28,9 @@ entry_init(struct entry *e, struct error *err)
 	}
 	/* Both may be refused by limits; the bytes are wiped in any case. */
 	mlock(e->bytes, e->mapped);
+#ifdef MADV_DONTDUMP
 	madvise(e->bytes, e->mapped, MADV_DONTDUMP);
+#endif
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "protocol/base/portable.h"
+
 static int pipe_fds[2] = {-1, -1};
 
 static void

@@ -16,6 +16,7 @@
 
 #include "client/app.h"
 #include "client/term.h"
+#include "protocol/base/portable.h"
 #include "protocol/base/str.h"
 #include "protocol/sockpath.h"
 

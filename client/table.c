@@ -16,6 +16,13 @@
 #include "client/term.h"
 
 #define COLUMN_GAP "  "
+#ifdef __APPLE__
+#define SMARTCOLS_LIBRARY "libsmartcols.1.dylib"
+#define PAGER_MODE "w"
+#else
+#define SMARTCOLS_LIBRARY "libsmartcols.so.1"
+#define PAGER_MODE "we"
+#endif
 
 struct cell {
 	char *text, *plain;
@@ -74,7 +81,7 @@ smartcols_load(struct smartcols *s)
 	    {"scols_print_table", &s->print},
 	};
 
-	if ((s->handle = dlopen("libsmartcols.so.1", RTLD_LAZY | RTLD_LOCAL)) == NULL)
+	if ((s->handle = dlopen(SMARTCOLS_LIBRARY, RTLD_LAZY | RTLD_LOCAL)) == NULL)
 		return false;
 	for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
 		void *f = dlsym(s->handle, symbols[i].name);
@@ -242,7 +249,7 @@ open_pager(const struct table *t)
 		return NULL;
 	fflush(stdout);
 	signal(SIGPIPE, SIG_IGN); /* who leaves the pager early has seen enough */
-	return popen(pager != NULL ? pager : "/usr/bin/less -FRX", "we");
+	return popen(pager != NULL ? pager : "/usr/bin/less -FRX", PAGER_MODE);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "protocol/base/err.h"
+#include "protocol/base/portable.h"
 
 #define FIRST_BYTES 64
 

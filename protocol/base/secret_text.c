@@ -2,6 +2,7 @@
  * wipes does not load it. */
 #include <string.h>
 
+#include "protocol/base/portable.h"
 #include "protocol/base/secret.h"
 
 bool
