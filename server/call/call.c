@@ -201,7 +201,8 @@ call_on_event(void *arg, const struct event *e)
 
 	if (c->ended || c->cancelling)
 		return;
-	if (e->type == EVENT_REASONING && !c->chat->want_reasoning)
+	if ((e->type == EVENT_REASONING || e->type == EVENT_REASONING_END) &&
+	    !c->chat->want_reasoning)
 		return;
 	if (e->type == EVENT_USAGE)
 		usage_merge(&c->usage, e->usage);

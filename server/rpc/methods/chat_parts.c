@@ -346,6 +346,49 @@ text_read(const struct value *v, struct chat_message *m, struct slice call_id,
 	return 0;
 }
 
+/* What a provider signed goes back to it alone: the dialect compares signed_by with its target. */
+static int
+signature_read(const struct value *v, struct part *p, const struct place *at, struct error *err)
+{
+	struct slice signature, by;
+	int r;
+
+	if ((r = str_member(v, "signature", 0, at, &signature, err)) != 0 ||
+	    (r = str_member(v, "signed_by", 0, at, &by, err)) != 0)
+		return r;
+	if (signature.len == 0)
+		return 0;
+	if (by.len == 0) {
+		struct place where = place_in(at, "signed_by");
+
+		return error_field(err, where.text, "%s is missing: whose signature is it?", where.text);
+	}
+	text_set(&p->signature, signature.data, signature.len);
+	p->signed_by = slice_dup(by);
+	return 0;
+}
+
+static int
+reasoning_read(const struct value *v, struct chat_message *m, const struct place *at,
+    struct error *err)
+{
+	const struct value *redacted = value_get(v, "redacted");
+	struct place where = place_in(at, "redacted");
+	struct slice text;
+	struct part *p;
+	int r;
+
+	if ((r = map_check(v, "type text signature signed_by redacted", at, err)) != 0 ||
+	    (r = str_member(v, "text", STR_FREE, at, &text, err)) != 0)
+		return r;
+	if (redacted != NULL && value_type(redacted) != VALUE_BOOL)
+		return wrong_type(&where, redacted, "bool", err);
+	p = chat_add_part(m, PART_REASONING);
+	text_set(&p->text, text.data, text.len);
+	p->redacted = value_bool(redacted, false);
+	return signature_read(v, p, at, err);
+}
+
 static int
 tool_call_read(const struct value *v, struct chat_message *m, const struct place *at,
     struct error *err)
@@ -354,7 +397,7 @@ tool_call_read(const struct value *v, struct chat_message *m, const struct place
 	struct part *p;
 	int r;
 
-	if ((r = map_check(v, "type id name arguments", at, err)) != 0 ||
+	if ((r = map_check(v, "type id name arguments signature signed_by", at, err)) != 0 ||
 	    (r = str_member(v, "id", STR_REQUIRED, at, &id, err)) != 0 ||
 	    (r = str_member(v, "name", STR_REQUIRED, at, &name, err)) != 0 ||
 	    (r = str_member(v, "arguments", STR_FREE, at, &arguments, err)) != 0)
@@ -366,7 +409,7 @@ tool_call_read(const struct value *v, struct chat_message *m, const struct place
 		text_set(&p->arguments, arguments.data, arguments.len);
 	else
 		text_set(&p->arguments, "{}", 2);
-	return 0;
+	return signature_read(v, p, at, err);
 }
 
 static int
@@ -431,7 +474,9 @@ chat_part_read(const struct value *v, struct chat_message *m, struct slice call_
 		return tool_call_read(v, m, at, err);
 	if (slice_eq(type, "tool_result"))
 		return tool_result_read(v, m, at, err);
-	return unknown_type(at, "text, image, file, tool_call, tool_result", err);
+	if (slice_eq(type, "reasoning"))
+		return reasoning_read(v, m, at, err);
+	return unknown_type(at, "text, image, file, tool_call, tool_result, reasoning", err);
 }
 
 int

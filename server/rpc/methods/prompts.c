@@ -1,5 +1,6 @@
 #include "server/rpc/methods/prompts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "protocol/base/str.h"
@@ -168,4 +169,11 @@ pack_usage(struct pack *p, const struct usage *u)
 	pack_map_begin(p);
 	pack_usage_members(p, u);
 	pack_map_end(p);
+}
+
+void
+prompt_started(struct prompt *p, const struct call_start *start)
+{
+	snprintf(p->signed_by, sizeof p->signed_by, "%s:%s", start->target->provider,
+	    start->target->upstream);
 }

@@ -23,6 +23,7 @@ struct prompt {
 	int64_t id;
 	char *tag;         /* NULL = none */
 	char ref[400];
+	char signed_by[400]; /* whom signatures of this answer go back to: provider:upstream id */
 	bool detached;     /* lives on without its connection */
 	struct conn *conn; /* whom it belongs to; NULL when it is gone */
 	struct call *call; /* NULL when it has ended */
@@ -52,6 +53,9 @@ int prompt_open(struct prompt *p, struct rpc_request *req, const struct call_wat
 
 struct rpc_answer stream_start(struct rpc_request *req);
 struct rpc_answer run_start(struct rpc_request *req);
+
+/* on_start of both kinds calls it. */
+void prompt_started(struct prompt *p, const struct call_start *start);
 
 /* "usage": only what is known. */
 void pack_usage_members(struct pack *p, const struct usage *u);

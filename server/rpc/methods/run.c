@@ -53,8 +53,9 @@ give_up(struct run *r)
 static void
 on_start(void *arg, const struct call_start *start)
 {
-	(void)arg;
-	(void)start;
+	struct run *r = arg;
+
+	prompt_started(&r->prompt, start);
 }
 
 static void
@@ -106,7 +107,7 @@ run_finish(struct run *r, const struct call_end *e)
 		pack_array_begin(p);
 		for (size_t i = 0; i < tools->count; i++) {
 			pack_map_begin(p);
-			pack_tool_call_members(p, &tools->items[i]);
+			pack_tool_call_members(p, &tools->items[i], r->prompt.signed_by);
 			pack_map_end(p);
 		}
 		pack_array_end(p);

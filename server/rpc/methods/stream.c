@@ -107,6 +107,23 @@ add_text(struct stream *s, struct slice text, bool reasoning)
 		loop_defer(s->prompt.owner->loop, &s->flush, flush_later, s);
 }
 
+/* A block of reasoning is over. Its signature lets the provider take the block back with the next turn. */
+static void
+send_signature(struct stream *s, const struct event *e)
+{
+	struct pack *p;
+
+	flush_text(s);
+	if (e->signature.len == 0 || s->prompt.conn == NULL)
+		return;
+	p = event_begin(s, "reasoning");
+	pack_kv_slice(p, "signature", e->signature);
+	pack_kv_str(p, "signed_by", s->prompt.signed_by);
+	if (e->redacted)
+		pack_kv_bool(p, "redacted", true);
+	event_end(s);
+}
+
 static void
 send_tool_call(struct stream *s, const struct tool_call *c)
 {
@@ -115,7 +132,7 @@ send_tool_call(struct stream *s, const struct tool_call *c)
 	if (s->prompt.conn == NULL)
 		return;
 	p = event_begin(s, "tool_call");
-	pack_tool_call_members(p, c);
+	pack_tool_call_members(p, c, s->prompt.signed_by);
 	event_end(s);
 }
 
@@ -159,6 +176,7 @@ on_start(void *arg, const struct call_start *start)
 	struct stream *s = arg;
 	struct pack *p;
 
+	prompt_started(&s->prompt, start);
 	if (s->prompt.conn == NULL)
 		return;
 	p = event_begin(s, "start");
@@ -247,6 +265,8 @@ on_event(void *arg, const struct event *e)
 		event_end(s);
 		return;
 	case EVENT_REASONING_END:
+		send_signature(s, e);
+		return;
 	case EVENT_LIMITS:
 	case EVENT_START:
 	case EVENT_FINISH:

@@ -12,6 +12,7 @@ tool_calls_clear(struct tool_calls *t)
 		free(t->items[i].id);
 		free(t->items[i].name);
 		buf_clear(&t->items[i].arguments);
+		buf_clear(&t->items[i].signature);
 	}
 	free(t->items);
 	*t = (struct tool_calls){ NULL, 0, 0 };
@@ -46,6 +47,7 @@ add(struct tool_calls *t, const struct event *e)
 	c->id = slice_dup(e->id);
 	c->name = slice_dup(e->name);
 	buf_init(&c->arguments, TOOL_ARGUMENTS_MAX);
+	buf_init(&c->signature, TOOL_ARGUMENTS_MAX);
 	return 0;
 }
 
@@ -63,7 +65,10 @@ tool_calls_event(struct tool_calls *t, const struct event *e, const struct tool_
 	if (e->type == EVENT_TOOL_END) {
 		c->whole = true;
 		*whole = c;
-		return 0;
+		if (e->signature.len > TOOL_ARGUMENTS_MAX - t->bytes)
+			return MP_E_TOO_LARGE;
+		t->bytes += e->signature.len;
+		return buf_add(&c->signature, e->signature.data, e->signature.len);
 	}
 	if (e->text.len > TOOL_ARGUMENTS_MAX - t->bytes)
 		return MP_E_TOO_LARGE;
@@ -84,7 +89,7 @@ tool_calls_next_open(struct tool_calls *t)
 }
 
 void
-pack_tool_call_members(struct pack *p, const struct tool_call *c)
+pack_tool_call_members(struct pack *p, const struct tool_call *c, const char *signed_by)
 {
 	pack_kv_str(p, "id", c->id);
 	pack_kv_str(p, "name", c->name);
@@ -93,4 +98,8 @@ pack_tool_call_members(struct pack *p, const struct tool_call *c)
 		pack_str_n(p, c->arguments.data, c->arguments.len);
 	else
 		pack_str(p, "{}");
+	if (c->signature.len == 0)
+		return;
+	pack_kv_slice(p, "signature", (struct slice){ c->signature.data, c->signature.len });
+	pack_kv_str(p, "signed_by", signed_by);
 }

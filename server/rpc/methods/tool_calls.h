@@ -15,6 +15,7 @@ struct tool_call {
 	unsigned index;
 	char *id, *name;
 	struct buf arguments;
+	struct buf signature; /* opaque; empty = none */
 	bool whole;
 };
 
@@ -32,7 +33,8 @@ int tool_calls_event(struct tool_calls *t, const struct event *e, const struct t
 /* The next one that never saw its end: marks it whole; NULL = no more. */
 const struct tool_call *tool_calls_next_open(struct tool_calls *t);
 const struct tool_call *tool_calls_at(const struct tool_calls *t, unsigned index);
-/* id, name, arguments ("{}" when empty) into an open map. */
-void pack_tool_call_members(struct pack *p, const struct tool_call *c);
+/* id, name, arguments ("{}" when empty), and the signature with whom it goes back to, into an open
+ * map. */
+void pack_tool_call_members(struct pack *p, const struct tool_call *c, const char *signed_by);
 
 #endif
