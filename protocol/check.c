@@ -240,14 +240,16 @@ static int
 object(struct check *c, const unsigned char *p, size_t n, size_t max_bytes)
 {
 	struct head h;
+	bool whole = head_read(p, n, &h);
 	int r = 0;
 
-	if (!head_read(p, n, &h))
+	/* also when it is cut: nobody waits for bytes that would be too many */
+	if (c->pos + h.bytes + (c->outstanding - 1) > max_bytes)
+		return refuse(c, MP_E_TOO_LARGE, NULL);
+	if (!whole)
 		return 0;
 	if (c->depth <= 1 && (r = check_envelope(c, &h)) != 0)
 		return r;
-	if (c->pos + h.bytes + (c->outstanding - 1) > max_bytes)
-		return refuse(c, MP_E_TOO_LARGE, NULL);
 	if (at_key(c) && c->depth == 3)
 		c->field_len = 0;
 	if (h.type != HEAD_STR && at_key(c))

@@ -256,7 +256,9 @@ test_check__announced_more_than_the_frame_may_hold(void **state)
 	/* 8 items need 8 bytes more, 6 are left */
 	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\x98"), 12, &used), MP_E_TOO_LARGE);
 	assert_int_equal(message_check(BYTES("\x94\x00\x01\xa1m\x96"), 12, &used), 0);
-	/* a last number that crosses the end */
+	/* a last number that crosses the end, also before all of it has come */
+	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01"), 9, &used), MP_E_TOO_LARGE);
+	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01"), 10, &used), 0);
 	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01\x01\x01\x01"), 9, &used),
 	    MP_E_TOO_LARGE);
 	assert_int_equal(message_check(BYTES(REQUEST "\xce\x01\x01\x01\x01"), 10, &used), 1);
