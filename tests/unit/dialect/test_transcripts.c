@@ -253,9 +253,9 @@ run_file(const char *path, const json_t *expected)
 
 /* ---- the tests ---- */
 
-/* Returns how many pairs the folder has. */
+/* Returns how many pairs the folder has of answers whose file ends so. */
 static unsigned
-run_folder(const char *name)
+run_files(const char *name, const char *suffix)
 {
 	char path[512], expected_path[512];
 	unsigned files = 0;
@@ -267,9 +267,9 @@ run_folder(const char *name)
 	dir = opendir(path);
 	assert_non_null(dir);
 	while ((entry = readdir(dir)) != NULL) {
-		char *end = strstr(entry->d_name, ".sse");
+		char *end = strstr(entry->d_name, suffix);
 
-		if (end == NULL || end[4] != '\0')
+		if (end == NULL || strcmp(end, suffix) != 0)
 			continue;
 		/* tags in the text are left alone: its expected file is about an option */
 		if (strcmp(entry->d_name, "stream-think-tags.sse") == 0)
@@ -284,6 +284,12 @@ run_folder(const char *name)
 	}
 	closedir(dir);
 	return files;
+}
+
+static unsigned
+run_folder(const char *name)
+{
+	return run_files(name, ".sse");
 }
 
 static void
@@ -319,6 +325,18 @@ test_transcripts__ollama(void **state)
 {
 	(void)state;
 	assert_int_equal(run_folder("ollama"), 2);
+	speaking = "ollama";
+	assert_int_equal(run_files("ollama", ".ndjson"), 6);
+	speaking = "openai-chat";
+}
+
+static void
+test_transcripts__openai_responses(void **state)
+{
+	(void)state;
+	speaking = "openai-responses";
+	assert_int_equal(run_folder("openai-responses"), 6);
+	speaking = "openai-chat";
 }
 
 static void
@@ -375,7 +393,7 @@ test_transcripts__F77_the_documented_cuts(void **state)
 		struct reading r;
 
 		memset(&h, 0, sizeof h);
-		reading_begin(&r, "openai-chat", &h);
+		reading_begin(&r, speaking, &h);
 		from = 0;
 		json_array_foreach(run, i, at) {
 			reading_feed(&r, bytes + from, (size_t)json_integer_value(at) - from);
@@ -464,6 +482,7 @@ main(void)
 		cmocka_unit_test(test_transcripts__qwen),
 		cmocka_unit_test(test_transcripts__lmstudio),
 		cmocka_unit_test(test_transcripts__ollama),
+		cmocka_unit_test(test_transcripts__openai_responses),
 		cmocka_unit_test(test_transcripts__gemini),
 		cmocka_unit_test(test_transcripts__anthropic),
 		cmocka_unit_test(test_transcripts__F77_every_framing_at_every_split),
