@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "server/rpc/dispatch.h"
 #include "tests/unit/rpc/office.h"
 
 static struct office office;
