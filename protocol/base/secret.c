@@ -91,6 +91,18 @@ secret_len(const struct secret *s)
 	return s->len;
 }
 
+void
+secret_hide(const struct secret *s)
+{
+	sodium_mprotect_noaccess(s->bytes);
+}
+
+void
+secret_show(const struct secret *s)
+{
+	sodium_mprotect_readonly(s->bytes);
+}
+
 bool
 secret_equals(const struct secret *a, const struct secret *b)
 {

@@ -28,6 +28,9 @@ void secret_free(struct secret *s);               /* NULL is harmless */
 const char *secret_bytes(const struct secret *s);
 char *secret_mutable(struct secret *s);
 size_t secret_len(const struct secret *s);
+/* For a secret that is needed now and then: no access to its bytes until it is shown again. */
+void secret_hide(const struct secret *s);
+void secret_show(const struct secret *s);
 /* Constant-time comparison. */
 bool secret_equals(const struct secret *a, const struct secret *b);
 

@@ -48,7 +48,12 @@ unlock(struct vault *v, const struct secret *master, int64_t generation)
 	v->fingerprint_key = subkey(master, SUBKEY_FINGERPRINTS);
 	v->generation = generation;
 	v->why[0] = '\0';
-	return v->row_key != NULL && v->fingerprint_key != NULL ? 0 : MP_E_INTERNAL;
+	if (v->row_key == NULL || v->fingerprint_key == NULL)
+		return MP_E_INTERNAL;
+	/* idle keys are out of reach, of our own mistakes too (THREATS.md section 4) */
+	secret_hide(v->row_key);
+	secret_hide(v->fingerprint_key);
+	return 0;
 }
 
 static void
@@ -312,7 +317,9 @@ vault_seal(struct vault *v, const struct seal_binding *b, const struct secret *p
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
 	cover_row(&aad, b, v->generation);
+	secret_show(v->row_key);
 	r = seal_make(v->row_key, &aad, plain, out);
+	secret_hide(v->row_key);
 	buf_clear(&aad);
 	return r;
 }
@@ -329,7 +336,9 @@ vault_open_sealed(struct vault *v, const struct seal_binding *b, const void *sea
 	if (generation != v->generation)
 		return MP_E_TAMPERED;
 	cover_row(&aad, b, generation);
+	secret_show(v->row_key);
 	r = seal_open(v->row_key, &aad, sealed, n, out);
+	secret_hide(v->row_key);
 	buf_clear(&aad);
 	return r;
 }
@@ -341,8 +350,10 @@ vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
 
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
+	secret_show(v->fingerprint_key);
 	crypto_generichash(hash, sizeof hash, (const unsigned char *)secret_bytes(s), secret_len(s),
 	    (const unsigned char *)secret_bytes(v->fingerprint_key), secret_len(v->fingerprint_key));
+	secret_hide(v->fingerprint_key);
 	sodium_bin2hex(out, 9, hash, 4);
 	return 0;
 }

@@ -143,6 +143,36 @@ test_secret__F30_works_without_locked_memory(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* Whether the bytes can be read: the kernel is asked, so that a refusal is no crash. */
+static bool
+is_readable(const struct secret *s)
+{
+	int ends[2];
+	ssize_t n;
+
+	assert_int_equal(pipe(ends), 0);
+	n = write(ends[1], secret_bytes(s), 1);
+	close(ends[0]);
+	close(ends[1]);
+	return n == 1;
+}
+
+static void
+test_secret__hidden_bytes_are_out_of_reach(void **state)
+{
+	struct secret *s = secret_new("sk-key", 6);
+
+	(void)state;
+	assert_true(is_readable(s));
+	secret_hide(s);
+	assert_false(is_readable(s));
+	secret_show(s);
+	assert_true(is_readable(s));
+	assert_string_equal(secret_bytes(s), "sk-key");
+	secret_hide(s);
+	secret_free(s);
+}
+
 int
 main(void)
 {
@@ -154,6 +184,7 @@ main(void)
 		cmocka_unit_test(test_secret__comparison),
 		cmocka_unit_test(test_secret__F115_only_visible_ascii_is_a_key),
 		cmocka_unit_test(test_secret__wipe),
+		cmocka_unit_test(test_secret__hidden_bytes_are_out_of_reach),
 		cmocka_unit_test(test_secret__F30_works_without_locked_memory),
 	};
 

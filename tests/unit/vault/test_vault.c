@@ -386,6 +386,53 @@ test_vault__master_key_is_nowhere_in_the_database(void **state)
 	free(key);
 }
 
+/* Mappings that are kept out of dumps, as secrets are, and that can be read. */
+static int
+readable_secrets(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[512], mode[8] = "";
+	int n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		if (strncmp(line, "VmFlags:", 8) != 0)
+			sscanf(line, "%*[0-9a-f]-%*[0-9a-f] %4[rwxps-] ", mode);
+		else
+			n += mode[0] == 'r' && strstr(line, " dd") != NULL;
+	}
+	fclose(f);
+	return n;
+}
+
+static void
+test_vault__idle_keys_are_out_of_reach(void **state)
+{
+	struct secret *plain = secret_new("sk-key", 6), *opened = NULL;
+	struct buf sealed = BUF_INIT;
+	char print[9];
+	int with_plain = readable_secrets();
+
+	(void)state;
+	secret_hide(plain);
+	assert_int_equal(readable_secrets(), with_plain - 1); /* the count does see one */
+	secret_show(plain);
+	assert_int_equal(vault_seal(v, &binding, plain, &sealed), 0);
+	assert_int_equal(readable_secrets(), with_plain);
+	assert_int_equal(vault_fingerprint(v, plain, print), 0);
+	assert_int_equal(readable_secrets(), with_plain);
+	assert_int_equal(vault_open_sealed(v, &binding, sealed.data, sealed.len, vault_generation(v),
+	    &opened), 0);
+	assert_int_equal(readable_secrets(), with_plain + 1);
+	secret_free(opened);
+	secret_free(plain);
+	assert_int_equal(readable_secrets(), with_plain - 1);
+	vault_free(v);
+	v = NULL;
+	assert_int_equal(readable_secrets(), with_plain - 1); /* those of the vault were hidden */
+	buf_clear(&sealed);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -407,6 +454,7 @@ main(void)
 		T(test_vault__slot_of_a_type_we_do_not_know_keeps_it_locked),
 		T(test_vault__slots_gone_but_keys_there_is_tampered),
 		T(test_vault__master_key_is_nowhere_in_the_database),
+		T(test_vault__idle_keys_are_out_of_reach),
 	};
 
 	if (secret_init() != 0)
