@@ -37,10 +37,12 @@ tool_calls_at(const struct tool_calls *t, unsigned index)
 static int
 add(struct tool_calls *t, const struct event *e)
 {
+	size_t n = e->id.len + e->name.len;
 	struct tool_call *c;
 
-	if (t->count == TOOL_CALLS_MAX)
+	if (t->count == TOOL_CALLS_MAX || n > TOOL_ARGUMENTS_MAX - t->bytes)
 		return MP_E_TOO_LARGE;
+	t->bytes += n;
 	t->items = xrealloc(t->items, (t->count + 1) * sizeof(*t->items));
 	c = &t->items[t->count++];
 	*c = (struct tool_call){ .index = e->index };
