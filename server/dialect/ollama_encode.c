@@ -177,6 +177,8 @@ put_think(struct encoder *e)
 
 /* ---- tools ---- */
 
+static const char no_parameters[] = "{\"type\":\"object\",\"properties\":{}}";
+
 static int
 put_tool(struct encoder *e, const struct tool *t)
 {
@@ -192,7 +194,7 @@ put_tool(struct encoder *e, const struct tool *t)
 	if (t->parameters.data != NULL)
 		r = put_checked_json(&e->w, "tools", &t->parameters, JSON_OBJECT, e->err);
 	else
-		json_put_raw(&e->w, "{\"type\":\"object\",\"properties\":{}}", 34);
+		json_put_raw(&e->w, no_parameters, sizeof no_parameters - 1);
 	if (r != 0)
 		return r;
 	json_end_object(&e->w);

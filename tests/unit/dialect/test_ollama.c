@@ -157,10 +157,7 @@ set_extra(struct chat_request *c, const char *text)
 static void
 add_tool(struct chat_request *c, const char *name)
 {
-	struct tool *t = chat_add_tool(c, name);
-
-	text_set(&t->parameters, "{}", 2);
-	t->strict = -1;
+	chat_add_tool(c, name)->strict = -1;
 }
 
 /* ---- the request ---- */
@@ -306,6 +303,9 @@ test_ollama__tool_choice_by_what_is_sent(void **state)
 		if (rows[i].tools == 1)
 			assert_string_equal(json_string_value(json_object_get(json_object_get(
 			    json_array_get(tools, 0), "function"), "name")), "two");
+		if (rows[i].tools == 1)
+			assert_json(json_object_get(json_array_get(tools, 0), "function"), "parameters",
+			    "{\"type\":\"object\",\"properties\":{}}");
 		json_decref(body);
 		chat_request_free(c);
 		heard_clear(&h);
