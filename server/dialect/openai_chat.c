@@ -77,53 +77,6 @@ openai_flavour_of(const struct provider *p)
 	return FLAVOUR_OTHER;
 }
 
-static int
-list_request(const struct provider *p, struct wire_request *out)
-{
-	(void)p;
-	wire_request_init(out);
-	out->method = "GET";
-	strcpy(out->path, "/models");
-	return 0;
-}
-
-static void
-list_id(const struct json *j, uint32_t at, struct buf *scratch,
-    void (*each)(void *arg, const struct listed_model *m), void *arg)
-{
-	struct listed_model m = LISTED_MODEL_INIT;
-
-	buf_reset(scratch, 4096);
-	if (!json_plain(j, at, &m.id) && json_string(j, at, scratch) == 0)
-		m.id = (struct slice){ scratch->data, scratch->len };
-	if (m.id.len > 0)
-		each(arg, &m);
-}
-
-static int
-list_reply(struct slice text, void (*each)(void *arg, const struct listed_model *m), void *arg)
-{
-	struct json j = JSON_INIT;
-	struct buf scratch = BUF_INIT;
-	uint32_t list, item;
-	int r;
-
-	if ((r = json_read(&j, text.data, text.len, JSON_LAST_KEY_WINS)) != 0)
-		goto out;
-	list = json_is(&j, 0, JSON_ARRAY) ? 0 : json_get(&j, 0, "data");
-	/* LM Studio and llama.cpp give an empty list as null when nothing is loaded */
-	if (!json_is(&j, list, JSON_ARRAY)) {
-		r = json_is(&j, 0, JSON_OBJECT) && list != JSON_NONE ? 0 : MP_E_INVALID_PARAMS;
-		goto out;
-	}
-	for (item = json_first(&j, list); item != JSON_NONE; item = json_next(&j, item))
-		list_id(&j, json_get(&j, item, "id"), &scratch, each, arg);
-out:
-	buf_clear(&scratch);
-	json_clear(&j);
-	return r;
-}
-
 const struct dialect dialect_openai_chat = {
 	.name = "openai-chat",
 	.carrier = CARRIER_HTTP,
@@ -137,6 +90,7 @@ const struct dialect dialect_openai_chat = {
 	.end = openai_chat_end,
 	.clear = openai_chat_clear,
 	.refuse = openai_chat_refuse,
-	.list_request = list_request,
-	.list_reply = list_reply,
+	.limits = openai_chat_limits,
+	.list_request = openai_chat_list_request,
+	.list_reply = openai_chat_list_reply,
 };

@@ -39,4 +39,8 @@ void openai_chat_refuse(const struct provider *p, const struct wire_head *head, 
 void openai_chat_limits(const struct provider *p, const struct wire_head *head, int64_t now_ms,
     struct limits *out);
 
+int openai_chat_list_request(const struct provider *p, struct wire_request *out);
+int openai_chat_list_reply(struct slice text,
+    void (*each)(void *arg, const struct listed_model *m), void *arg);
+
 #endif
