@@ -18,6 +18,7 @@ struct models {
 	struct providers *providers;
 	struct changes *changes;
 	struct loop_timer *timer;
+	struct discovered *discovered;
 };
 
 static int
@@ -146,6 +147,10 @@ models_new(struct store *store, struct providers *providers, struct changes *cha
 		models_free(ms);
 		return error_set(err, r, "the models cannot be read from %s", store_path(store));
 	}
+	if ((r = discovered_new(store, providers, changes, loop, &ms->discovered, err)) != 0) {
+		models_free(ms);
+		return r;
+	}
 	changes_on_rollback(changes, reload, ms);
 	changes_subscribe(changes, on_change, ms);
 	expire(ms);
@@ -159,9 +164,16 @@ models_free(struct models *ms)
 {
 	if (ms == NULL)
 		return;
+	discovered_free(ms->discovered);
 	loop_timer_free(ms->timer);
 	model_list_clear(&ms->list);
 	free(ms);
+}
+
+struct discovered *
+models_discovered(const struct models *ms)
+{
+	return ms->discovered;
 }
 
 /* ---- looking ---- */

@@ -1,10 +1,11 @@
-/* models.h - models the user added (some for a time) and nicknames. */
+/* models.h - models the user added (some for a time), nicknames, and what the providers listed. */
 #ifndef SERVER_STATE_MODELS_H
 #define SERVER_STATE_MODELS_H
 
 #include "protocol/base/err.h"
 #include "server/base/loop.h"
 #include "server/state/changes.h"
+#include "server/state/discovered.h"
 #include "server/state/providers.h"
 
 struct models;
@@ -25,6 +26,9 @@ size_t models_count(const struct models *ms);
 const struct model_entry *models_at(const struct models *ms, size_t i); /* sorted by provider, model */
 const struct model_entry *models_find(const struct models *ms, const char *provider, const char *model);
 const struct model_entry *models_find_nick(const struct models *ms, const char *nick);
+
+/* The lists the providers gave; lives as long as ms. */
+struct discovered *models_discovered(const struct models *ms);
 
 /* Inside changes_begin/commit. nick may be NULL. A nickname that is taken, or that is a provider's name:
  * MP_E_CONFLICT. expires_ms 0 = for good. Adding an existing model changes nick/expiry. */

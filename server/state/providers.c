@@ -388,6 +388,21 @@ providers_limits(const struct providers *ps, const char *name)
 }
 
 void
+providers_report_seen(struct providers *ps, const char *name, int code, const char *message,
+    int64_t latency_ms)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+	int64_t used_ms = e != NULL ? e->health.last_used_ms : 0;
+
+	if (code == 0)
+		providers_report_ok(ps, name, latency_ms);
+	else
+		providers_report_failure(ps, name, code, message, 0);
+	if (e != NULL)
+		e->health.last_used_ms = used_ms;
+}
+
+void
 providers_forget_failure(struct providers *ps, const struct provider *p)
 {
 	struct entry *e = entries_by_id(&ps->entries, p->id);

@@ -58,6 +58,10 @@ const char *provider_status_name(enum provider_status s);
 void providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms);
 void providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
     int64_t until_ms);
+/* What looking around found, which is no use of the provider: code 0 = it is there (latency_ms -1 = not
+ * measured). */
+void providers_report_seen(struct providers *ps, const char *name, int code, const char *message,
+    int64_t latency_ms);
 /* What was wrong may be right now (a new key, another URL): back to "not tried since". */
 void providers_forget_failure(struct providers *ps, const struct provider *p);
 /* What a provider said is left, in any answer. Told on topic providers when a wall is reached or gone,
