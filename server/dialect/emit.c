@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "protocol/base/buf.h"
+
 void
 emit_start(const struct event_sink *sink, struct slice id, struct slice model)
 {
@@ -41,6 +43,7 @@ void
 emit_warning(const struct event_sink *sink, const char *fmt, ...)
 {
 	struct event e = { .type = EVENT_WARNING };
+	struct buf whole = BUF_INIT;
 	char text[320];
 	va_list ap;
 
@@ -51,7 +54,11 @@ emit_warning(const struct event_sink *sink, const char *fmt, ...)
 	va_end(ap);
 	e.text = slice_of(text);
 	e.text.len -= utf8_incomplete_tail(e.text.data, e.text.len);
+	/* a foreign name may have been cut inside a letter */
+	if (utf8_repair(&whole, e.text.data, e.text.len))
+		e.text = (struct slice){ whole.data, whole.len };
 	sink->event(sink->arg, &e);
+	buf_clear(&whole);
 }
 
 void

@@ -471,6 +471,28 @@ test_responses__streams_that_break(void **state)
 	}
 }
 
+/* What is told about a foreign name is text like any other. */
+static void
+test_responses__a_name_is_cut_between_letters(void **state)
+{
+	static const char *const frames[] = {
+		"{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\",\"name\":"
+		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u00fc\","
+		"\"arguments\":\"{\"}}",
+		"{\"type\":\"response.incomplete\",\"response\":{}}",
+		NULL,
+	};
+	struct heard h;
+
+	(void)state;
+	read_frames_of(LANGUAGE, frames, &h);
+	assert_false(h.bad_utf8);
+	assert_int_equal(h.warning_count, 1);
+	assert_non_null(strstr(h.warnings.data, "was cut off"));
+	assert_int_equal(h.stop, STOP_LENGTH);
+	heard_clear(&h);
+}
+
 static void
 test_responses__the_classifier_is_that_of_openai(void **state)
 {
@@ -500,6 +522,7 @@ main(void)
 		cmocka_unit_test(test_responses__events_without_places),
 		cmocka_unit_test(test_responses__refusals_and_summaries),
 		cmocka_unit_test(test_responses__streams_that_break),
+		cmocka_unit_test(test_responses__a_name_is_cut_between_letters),
 		cmocka_unit_test(test_responses__the_classifier_is_that_of_openai),
 	};
 
