@@ -11,7 +11,8 @@ extra_read(struct json *extra, const struct text *t, const char *const *reserved
 		return error_field(err, "extra", "it is no JSON object");
 	for (i = 0; reserved[i] != NULL; i++) {
 		if (extra_has(extra, reserved[i]))
-			return error_field(err, "extra", "\"%s\" cannot be given here", reserved[i]);
+			return error_field(
+			    err, "extra", "\"%s\" cannot be given here", reserved[i]);
 	}
 	return 0;
 }

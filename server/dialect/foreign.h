@@ -7,14 +7,15 @@
 
 #define CALL_ID_SIZE 24
 
-/* What reading one answer keeps between its pieces. All zero is valid; repaired has to be cleared. */
+/* What reading one answer keeps between its pieces. All zero is valid. */
 struct foreign {
 	struct json json;
 	struct buf repaired;
 	bool told; /* the user knows about broken UTF-8 */
 };
 
-/* Reads one piece into f->json; broken UTF-8 is repaired, and the user is told once (sink may be NULL). */
+/* Reads one piece into f->json; broken UTF-8 is repaired, and the user is told once (sink may be
+ * NULL). */
 bool foreign_read(struct foreign *f, struct slice text, const struct event_sink *sink);
 void foreign_clear(struct foreign *f);
 /* White space at both ends is not part of it. */
@@ -30,7 +31,8 @@ void foreign_check_usage(struct usage *u);
 
 /* "call_" and 16 hex digits: different for every n of one seed. */
 void call_id_make(uint64_t seed, unsigned n, char out[static CALL_ID_SIZE]);
-/* A seed that differs from turn to turn; mixed with a text of the answer it differs from try to try. */
+/* A seed that differs from turn to turn; mixed with a text of the answer it differs from try to
+ * try. */
 struct chat_request;
 uint64_t call_id_seed(const struct chat_request *chat);
 uint64_t call_id_mix(uint64_t seed, struct slice text);

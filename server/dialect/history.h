@@ -8,8 +8,8 @@
 size_t message_parts(const struct chat_message *m, enum part_type type);
 /* Text is text for every model; only what is none has to travel as a file. */
 bool document_is_text(const struct part *p);
-/* Whether state the provider gave us (a signature, reasoning) came from this very target: it goes back to
- * nobody else. */
+/* Whether state the provider gave us (a signature, reasoning) came from this very target: it goes
+ * back to nobody else. */
 bool part_is_of(const struct part *p, const struct dialect_target *to);
 
 /* The tool call with that id nearest before message `before`; NULL when there is none. */

@@ -59,8 +59,8 @@ static const struct {
 	{ "thinking", ABILITY_REASONING },
 };
 
-/* False when the model is none to chat with (it embeds, or fills in). A server that does not tell gets the
- * benefit of the doubt. */
+/* False when the model is none to chat with (it embeds, or fills in). A server that does not tell
+ * gets the benefit of the doubt. */
 static bool
 take_capabilities(const struct json *j, uint32_t list, struct listed_model *m)
 {

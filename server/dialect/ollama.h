@@ -1,10 +1,11 @@
 /* ollama.h - what the files of the ollama dialect share (providers/ollama.md).
  *
- * The base URL is the server's address. One that ends in /v1 or /api (as it was added for another dialect)
- * means the same server: that end is left out.
+ * The base URL is the server's address. One that ends in /v1 or /api (as it was added for another
+ * dialect) means the same server: that end is left out.
  *
- * options.extra: "keep_alive", "think", "truncate", ... are members of the request. "num_ctx" and all other
- * words of Ollama's `options` object are put there, as are the members of an "options" object. */
+ * options.extra: "keep_alive", "think", "truncate", ... are members of the request. "num_ctx" and
+ * all other words of Ollama's `options` object are put there, as are the members of an "options"
+ * object. */
 #ifndef SERVER_DIALECT_OLLAMA_H
 #define SERVER_DIALECT_OLLAMA_H
 

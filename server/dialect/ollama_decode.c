@@ -35,7 +35,8 @@ ollama_clear(void *state)
 /* ---- text ---- */
 
 static void
-flush(struct ollama_state *s, uint32_t *pending, enum event_type type, const struct event_sink *sink)
+flush(
+    struct ollama_state *s, uint32_t *pending, enum event_type type, const struct event_sink *sink)
 {
 	buf_reset(&s->text, KEEP_BYTES);
 	(void)json_flush_pending(pending, &s->text);
@@ -150,7 +151,7 @@ fail_protocol(struct ollama_state *s, const char *kind, const char *message,
 	emit_protocol_error(sink, kind, message);
 }
 
-/* "load" and "unload" are answers to no question; nothing at all means that the runner was closed. */
+/* "load" and "unload" are answers to no question; no word at all means a closed runner. */
 static enum stop_reason
 stop_of(const struct ollama_state *s, uint32_t reason)
 {
@@ -290,7 +291,8 @@ ollama_body(void *state, struct slice text, const struct event_sink *sink)
 	} else if (foreign_read(&s->in, text, sink) && json_is(&s->in.json, 0, JSON_OBJECT)) {
 		take_object(s, sink);
 		if (!s->over)
-			fail_protocol(s, "empty", "the answer is JSON, but no whole chat answer", sink);
+			fail_protocol(
+			    s, "empty", "the answer is JSON, but no whole chat answer", sink);
 	} else if (*text.data == '{' && memchr(text.data, '\n', text.len) != NULL) {
 		take_lines(s, text, sink);
 	} else {

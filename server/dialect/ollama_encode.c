@@ -17,10 +17,10 @@ struct encoder {
 static const char *const reserved[] = { "model", "messages", "stream", NULL };
 
 /* The words of Ollama's `options` object: given as members of extra, they are put there. */
-static const char *const option_words[] = { "num_ctx", "num_predict", "temperature", "top_k", "top_p",
-	"min_p", "typical_p", "repeat_penalty", "repeat_last_n", "presence_penalty",
-	"frequency_penalty", "seed", "stop", "num_keep", "num_batch", "num_gpu", "main_gpu", "use_mmap",
-	"num_thread", "draft_num_predict" };
+static const char *const option_words[] = {"num_ctx", "num_predict", "temperature", "top_k",
+    "top_p", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "presence_penalty",
+    "frequency_penalty", "seed", "stop", "num_keep", "num_batch", "num_gpu", "main_gpu", "use_mmap",
+    "num_thread", "draft_num_predict"};
 
 static bool
 is_option_word(const struct json *extra, uint32_t key)
@@ -109,7 +109,8 @@ check_own_options(const struct encoder *e)
 	for (i = 0; i < sizeof option_words / sizeof option_words[0]; i++) {
 		if (extra_has(&e->extra, option_words[i]) &&
 		    json_get(&e->extra, mine, option_words[i]) != JSON_NONE)
-			return error_field(e->err, "extra", "\"%s\" is given twice", option_words[i]);
+			return error_field(
+			    e->err, "extra", "\"%s\" is given twice", option_words[i]);
 	}
 	return 0;
 }
@@ -225,10 +226,12 @@ warn_about_tools(struct encoder *e, bool strict)
 	const struct chat_options *o = e->opt;
 
 	if (o->tool_choice == TOOL_CHOICE_REQUIRED)
-		emit_warning(e->sink, "tool_choice was left out: Ollama cannot be made to call a tool");
+		emit_warning(
+		    e->sink, "tool_choice was left out: Ollama cannot be made to call a tool");
 	if (o->tool_choice == TOOL_CHOICE_ONE)
-		emit_warning(e->sink, "Ollama cannot be made to call %.64s; it is the only tool it was "
-		    "told of", o->tool_choice_name);
+		emit_warning(e->sink,
+		    "Ollama cannot be made to call %.64s; it is the only tool it was told of",
+		    o->tool_choice_name);
 	if (o->parallel_tool_calls == 0)
 		emit_warning(e->sink, "parallel_tool_calls was left out: Ollama does not know it");
 	if (strict)

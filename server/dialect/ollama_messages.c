@@ -1,5 +1,5 @@
-/* ollama_messages.c - the history. Content is always one string: texts are joined by a line end, images
- * stand beside it. */
+/* ollama_messages.c - the history. Content is always one string: texts are joined by a line end,
+ * images stand beside it. */
 #include <string.h>
 
 #include "server/dialect/emit.h"
@@ -147,8 +147,9 @@ put_arguments(struct history *h, const struct part *p)
 	    json_is(&j, 0, JSON_OBJECT)) {
 		json_put_raw(h->w, p->arguments.data, p->arguments.len);
 	} else {
-		emit_warning(h->sink, "the arguments of a call of %.64s are no JSON object; they were "
-		    "sent as text", p->name);
+		emit_warning(h->sink,
+		    "the arguments of a call of %.64s are no JSON object; they were sent as text",
+		    p->name);
 		json_begin_object(h->w);
 		json_key(h->w, "_raw");
 		json_put_string_n(h->w, p->arguments.data, p->arguments.len);

@@ -1,5 +1,5 @@
-/* ollama_refuse.c - what Ollama means by its errors (providers/limits-and-errors.md section 3). They have no
- * code: the status decides, unless the sentence says it better. */
+/* ollama_refuse.c - what Ollama means by its errors (providers/limits-and-errors.md section 3).
+ * They have no code: the status decides, unless the sentence says it better. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,8 @@ class_of(int status, const char *message)
 static void
 add_pull(struct buf *message)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-";
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:/-";
 	const char *name = strstr(message->data, "model ");
 	size_t n;
 
@@ -61,8 +62,8 @@ add_pull(struct buf *message)
 	}
 }
 
-/* Where to sign in. The link holds the server's public key, which is no secret, but our own nets blank
- * whatever follows "key=": written with an escape it means the same and arrives whole. */
+/* Where to sign in. The link holds the server's public key, which is no secret, but our own nets
+ * blank whatever follows "key=": written with an escape it means the same and arrives whole. */
 static void
 add_signin(struct buf *message, const struct json *j)
 {

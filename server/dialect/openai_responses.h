@@ -1,8 +1,9 @@
 /* openai_responses.h - what the files of the openai-responses dialect share
  * (providers/openai-responses.md).
  *
- * Stateless: the whole history goes along each time and nothing is stored. Reasoning goes back to the model it
- * came from as the encrypted content it gave us. Errors, models and limits are those of openai-chat. */
+ * Stateless: the whole history goes along each time and nothing is stored. Reasoning goes back to
+ * the model it came from as the encrypted content it gave us. Errors, models and limits are those
+ * of openai-chat. */
 #ifndef SERVER_DIALECT_OPENAI_RESPONSES_H
 #define SERVER_DIALECT_OPENAI_RESPONSES_H
 

@@ -10,7 +10,8 @@
 #define PIECE_MAX ((size_t)64 << 20)
 
 void
-openai_responses_begin(void *state, const struct chat_request *chat, const struct dialect_target *to)
+openai_responses_begin(
+    void *state, const struct chat_request *chat, const struct dialect_target *to)
 {
 	struct openai_responses_state *s = state;
 
@@ -64,7 +65,8 @@ fail_as_told(struct openai_responses_state *s, const struct json *told,
 	openai_chat_classify(s->flavour, 0, &none, told, &f);
 	f.wait_ms = refusal_wait_ms(&none, told, 0);
 	if (f.message[0] == '\0')
-		snprintf(f.message, sizeof f.message, "the provider reported a failure without words");
+		snprintf(
+		    f.message, sizeof f.message, "the provider reported a failure without words");
 	fail(s, &f, sink);
 }
 
@@ -112,7 +114,8 @@ stop_of(const struct openai_responses_state *s, uint32_t response, bool whole, b
 }
 
 static void
-finish(struct openai_responses_state *s, uint32_t response, bool whole, const struct event_sink *sink)
+finish(
+    struct openai_responses_state *s, uint32_t response, bool whole, const struct event_sink *sink)
 {
 	const struct json *j = &s->in.json;
 	uint32_t output = json_get(j, response, "output"), item;

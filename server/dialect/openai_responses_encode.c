@@ -15,8 +15,8 @@ struct encoder {
 	struct json extra; /* members of the user's own, which win over ours */
 };
 
-/* Members that decide what we send and how the answer is read; what would need a memory at the provider; and
- * what this API does not know. */
+/* Members that decide what we send and how the answer is read; what would need a memory at the
+ * provider; and what this API does not know. */
 static const char *const reserved[] = { "model", "input", "instructions", "stream",
 	"previous_response_id", "conversation", "background", "stop", "n", NULL };
 
@@ -81,7 +81,7 @@ put_reasoning(struct encoder *e)
 			json_kv_string(&e->w, "summary", "auto");
 		json_end_object(&e->w);
 	}
-	/* nothing is stored: the next turn needs it from us; who does not reason refuses the word */
+	/* nothing is stored: the next turn needs it from us. Who does not reason refuses the word */
 	if ((effort == NULL || strcmp(effort, "none") != 0) && member(e, "include")) {
 		json_begin_array(&e->w);
 		json_put_string(&e->w, "reasoning.encrypted_content");
@@ -149,7 +149,8 @@ put_tool_choice(struct encoder *e)
 
 	if (e->chat->tool_count == 0 && !extra_has(&e->extra, "tools")) {
 		if (choice == TOOL_CHOICE_REQUIRED || choice == TOOL_CHOICE_ONE)
-			return error_field(e->err, "tool_choice", "a tool is required but none is given");
+			return error_field(
+			    e->err, "tool_choice", "a tool is required but none is given");
 		return 0;
 	}
 	if (choice == TOOL_CHOICE_ONE && e->opt->tool_choice_name == NULL)

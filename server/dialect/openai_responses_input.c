@@ -1,5 +1,5 @@
-/* openai_responses_input.c - the history as one flat list: messages, reasoning, calls and their outputs, in
- * the order in which they happened. Every call is followed by its output. */
+/* openai_responses_input.c - the history as one flat list: messages, reasoning, calls and their
+ * outputs, in the order in which they happened. Every call is followed by its output. */
 #include <string.h>
 
 #include "server/dialect/emit.h"
@@ -156,7 +156,8 @@ put_document(struct input *in, const struct part *p)
 	struct json_writer *w = in->w;
 
 	if (p->bytes.data == NULL && p->url == NULL)
-		return error_field(in->err, "attachments", "a document has neither a URL nor bytes");
+		return error_field(
+		    in->err, "attachments", "a document has neither a URL nor bytes");
 	if (document_is_text(p)) {
 		put_text_document(w, p);
 		return 0;
@@ -301,7 +302,8 @@ put_outputs(struct input *in, size_t at)
 			    result->is_error);
 			continue;
 		}
-		emit_warning(in->sink, "the call of %.64s has no result; \"no result\" was sent for it",
+		emit_warning(in->sink,
+		    "the call of %.64s has no result; \"no result\" was sent for it",
 		    call->name != NULL ? call->name : "a tool");
 		put_output(in->w, call->call_id, SLICE("no result"), true);
 	}

@@ -1,5 +1,5 @@
-/* openai_responses_output.c - the items of an answer. By the book an item is added, fills up by pieces that
- * name its place, and is done; real servers leave out places, pieces or beginnings. */
+/* openai_responses_output.c - the items of an answer. By the book an item is added, fills up by
+ * pieces that name its place, and is done; real servers leave out places, pieces or beginnings. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +82,8 @@ item_find(struct openai_responses_state *s, uint32_t event, uint32_t id, enum ou
 
 		if (o->ended || o->kind != kind)
 			continue;
-		if (index >= 0 ? o->index == index : is_id(j, id, o->id) || is_id(j, id, o->call_id))
+		if (index >= 0 ? o->index == index
+			       : is_id(j, id, o->id) || is_id(j, id, o->call_id))
 			return o;
 		if (last == NULL)
 			last = o;

@@ -1,6 +1,7 @@
-/* answer_fuzzer.h - whatever a server answers: text stays UTF-8, an answer ends exactly once, and nothing
- * comes after its end. The first byte chooses: a stream, one frame, a whole reply, a refusal, a model list,
- * what one model's page tells. A target defines ANSWER_DIALECT and includes this. */
+/* answer_fuzzer.h - whatever a server answers: text stays UTF-8, an answer ends exactly once, and
+ * nothing comes after its end. The first byte chooses: a stream, one frame, a whole reply, a
+ * refusal, a model list, what one model's page tells. A target defines ANSWER_DIALECT and includes
+ * this. */
 #ifndef TESTS_FUZZ_ANSWER_FUZZER_H
 #define TESTS_FUZZ_ANSWER_FUZZER_H
 
@@ -40,7 +41,8 @@ static void
 check_usage(const struct usage *u)
 {
 	MUST(u->input_tokens >= -1 && u->output_tokens >= -1 && u->cost_microusd >= -1);
-	MUST(u->cache_read_tokens >= -1 && u->cache_write_tokens >= -1 && u->reasoning_tokens >= -1);
+	MUST(
+	    u->cache_read_tokens >= -1 && u->cache_write_tokens >= -1 && u->reasoning_tokens >= -1);
 	MUST(u->input_tokens < 0 || u->cache_read_tokens <= u->input_tokens);
 	MUST(u->output_tokens < 0 || u->reasoning_tokens <= u->output_tokens);
 }

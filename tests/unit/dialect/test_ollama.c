@@ -43,7 +43,8 @@ encode(const struct chat_request *c, struct heard *h)
 
 	if (encode_raw("http://127.0.0.1:11434", c, h, &req, &err) != 0)
 		fail_msg("refused: %s %s", err.field, err.message);
-	body = json_loadb(req.body.data, req.body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+	body = json_loadb(
+	    req.body.data, req.body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 	if (body == NULL)
 		fail_msg("%s in %s", problem.text, req.body.data);
 	wire_request_clear(&req);
@@ -251,10 +252,16 @@ test_ollama__think_only_when_asked(void **state)
 		bool want;
 		const char *think;
 	} rows[] = {
-		{ NULL, false, NULL }, { NULL, true, "true" }, { "off", true, "false" },
-		{ "none", false, "false" }, { "minimal", false, "\"low\"" }, { "low", true, "\"low\"" },
-		{ "medium", false, "\"medium\"" }, { "high", false, "\"high\"" },
-		{ "xhigh", false, "\"max\"" }, { "max", false, "\"max\"" },
+	    {NULL, false, NULL},
+	    {NULL, true, "true"},
+	    {"off", true, "false"},
+	    {"none", false, "false"},
+	    {"minimal", false, "\"low\""},
+	    {"low", true, "\"low\""},
+	    {"medium", false, "\"medium\""},
+	    {"high", false, "\"high\""},
+	    {"xhigh", false, "\"max\""},
+	    {"max", false, "\"max\""},
 	};
 	struct heard h;
 
@@ -304,8 +311,8 @@ test_ollama__tool_choice_by_what_is_sent(void **state)
 			assert_string_equal(json_string_value(json_object_get(json_object_get(
 			    json_array_get(tools, 0), "function"), "name")), "two");
 		if (rows[i].tools == 1)
-			assert_json(json_object_get(json_array_get(tools, 0), "function"), "parameters",
-			    "{\"type\":\"object\",\"properties\":{}}");
+			assert_json(json_object_get(json_array_get(tools, 0), "function"),
+			    "parameters", "{\"type\":\"object\",\"properties\":{}}");
 		json_decref(body);
 		chat_request_free(c);
 		heard_clear(&h);
@@ -322,7 +329,8 @@ test_ollama__members_of_the_users_own(void **state)
 	(void)state;
 	c->options.max_tokens = 10;
 	c->options.top_k = 5;
-	set_extra(c, "{\"options\":{\"num_predict\":20,\"new_word\":1},\"num_ctx\":8192,\"think\":\"max\","
+	set_extra(c,
+	    "{\"options\":{\"num_predict\":20,\"new_word\":1},\"num_ctx\":8192,\"think\":\"max\","
 	    "\"truncate\":false,\"keep_alive\":-1}");
 	c->want_reasoning = true;
 	c->options.stream = 0;
@@ -397,10 +405,13 @@ test_ollama__history(void **state)
 	assert_json(body, "messages",
 	    "[{\"role\":\"user\",\"content\":\"one\\ntwo\\nFile n.txt:\\n\\nnote\"},"
 	    "{\"role\":\"assistant\",\"content\":\"Let me see.\",\"tool_calls\":["
-	    "{\"id\":\"c1\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{\"n\":90071992547409930}}},"
-	    "{\"id\":\"c2\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{\"_raw\":\"not json\"}}},"
+	    "{\"id\":\"c1\",\"function\":{\"index\":0,\"name\":\"f\",\"arguments\":{\"n\":"
+	    "90071992547409930}}},"
+	    "{\"id\":\"c2\",\"function\":{\"index\":1,\"name\":\"g\",\"arguments\":{\"_raw\":\"not "
+	    "json\"}}},"
 	    "{\"id\":\"c3\",\"function\":{\"index\":2,\"name\":\"h\",\"arguments\":{}}}]},"
-	    "{\"role\":\"tool\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\",\"content\":\"Error: 3\"},"
+	    "{\"role\":\"tool\",\"tool_name\":\"f\",\"tool_call_id\":\"c1\",\"content\":\"Error: "
+	    "3\"},"
 	    "{\"role\":\"user\",\"content\":\"and?\"}]");
 	assert_int_equal(h.warning_count, 2);
 	json_decref(body);
@@ -417,7 +428,8 @@ test_ollama__numbers_of_arguments_keep_their_digits(void **state)
 	struct heard h;
 
 	(void)state;
-	add_call(say(c, ROLE_ASSISTANT, NULL), "c1", "f", "{\"n\":12345678901234567890,\"x\":1e400}");
+	add_call(
+	    say(c, ROLE_ASSISTANT, NULL), "c1", "f", "{\"n\":12345678901234567890,\"x\":1e400}");
 	assert_int_equal(encode_raw("http://127.0.0.1:11434", c, &h, &req, &err), 0);
 	assert_non_null(strstr(req.body.data, "{\"n\":12345678901234567890,\"x\":1e400}"));
 	wire_request_clear(&req);
@@ -434,11 +446,11 @@ test_ollama__whole_replies(void **state)
 		const char *file, *text;
 		enum stop_reason stop;
 	} rows[] = {
-		{ FOLDER "/reply.json", "Oslo has snow, Rome sun.", STOP_END },
-		{ FOLDER "/reply-load.json", "", STOP_OTHER },
-		{ FOLDER "/reply-unload.json", "", STOP_OTHER },
-		/* lines that a proxy called one JSON */
-		{ FOLDER "/stream-text.ndjson", "Oslo has snow, Rome sun. \xf0\x9f\x8c\x8d", STOP_END },
+	    {FOLDER "/reply.json", "Oslo has snow, Rome sun.", STOP_END},
+	    {FOLDER "/reply-load.json", "", STOP_OTHER},
+	    {FOLDER "/reply-unload.json", "", STOP_OTHER},
+	    /* lines that a proxy called one JSON */
+	    {FOLDER "/stream-text.ndjson", "Oslo has snow, Rome sun. \xf0\x9f\x8c\x8d", STOP_END},
 	};
 	struct heard h;
 
@@ -463,11 +475,14 @@ test_ollama__no_answer(void **state)
 	static const struct {
 		const char *body, *class;
 	} rows[] = {
-		{ "", "protocol" }, { "{}", "protocol" }, { "[]", "protocol" }, { "hi", "protocol" },
-		{ "{\"message\":{\"content\":\"x\"},\"done\":false}", "protocol" },
-		{ "{\"error\":\"boom\"}", "server" },
-		{ "{\"error\":\"server busy, please try again.\"}", "overloaded" },
-		{ "{\"error\":{\"message\":\"x\"}}", "server" },
+	    {"", "protocol"},
+	    {"{}", "protocol"},
+	    {"[]", "protocol"},
+	    {"hi", "protocol"},
+	    {"{\"message\":{\"content\":\"x\"},\"done\":false}", "protocol"},
+	    {"{\"error\":\"boom\"}", "server"},
+	    {"{\"error\":\"server busy, please try again.\"}", "overloaded"},
+	    {"{\"error\":{\"message\":\"x\"}}", "server"},
 	};
 	struct heard h;
 
@@ -485,12 +500,13 @@ static void
 test_ollama__odd_calls(void **state)
 {
 	static const char *const lines[] = {
-		"{\"message\":{\"thinking\":\"a\\ud83d\"}}",
-		"{\"message\":{\"thinking\":\"\\ude00\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
-		"\"arguments\":\"{\\\"a\\\":1}\"}},{\"function\":{}},{\"function\":{\"name\":\"g\"}}]}}",
-		"{\"done\":true,\"done_reason\":\"length\"}",
-		"{\"message\":{\"content\":\"too late\"}}",
-		NULL,
+	    "{\"message\":{\"thinking\":\"a\\ud83d\"}}",
+	    "{\"message\":{\"thinking\":\"\\ude00\",\"tool_calls\":[{\"function\":{\"name\":\"f\","
+	    "\"arguments\":\"{\\\"a\\\":1}\"}},{\"function\":{}},{\"function\":{\"name\":\"g\"}}]}"
+	    "}",
+	    "{\"done\":true,\"done_reason\":\"length\"}",
+	    "{\"message\":{\"content\":\"too late\"}}",
+	    NULL,
 	};
 	struct heard h;
 
@@ -556,22 +572,28 @@ test_ollama__refusals_say_what_to_do(void **state)
 		int status;
 		const char *body, *class, *message;
 	} rows[] = {
-		{ 404, "{\"error\":\"model 'nope:1b' not found\"}", "not_found",
-		    "model 'nope:1b' not found; get it on the server: ollama pull nope:1b" },
-		{ 404, "{\"error\":\"model \\\"x\\\" not found, try pulling it first\"}", "not_found",
-		    "model \"x\" not found, try pulling it first" },
-		{ 404, "{\"error\":\"model '-x; rm' not found\"}", "not_found", "model '-x; rm' not found" },
-		{ 404, "404 page not found", "not_found", "404 page not found" },
-		{ 401, "{\"error\":\"unauthorized\",\"signin_url\":\"https://ollama.com/connect?name=h&key=c3No\"}",
-		    "auth", "unauthorized; sign in on the server (ollama signin) or at "
-		    "https://ollama.com/connect?name=h&%6Bey=c3No" },
-		{ 401, "{\"error\":\"unauthorized\",\"signin_url\":\"javascript:x\"}", "auth", "unauthorized" },
-		{ 403, "{\"error\":\"cloud is off\"}", "permission", "cloud is off" },
-		{ 429, "{\"error\":\"you have reached your hourly usage limit\"}", "quota",
-		    "you have reached your hourly usage limit" },
-		{ 429, "{\"error\":\"too many\"}", "rate_limit", "too many" },
-		{ 400, "{\"error\":\"x does not support tools\"}", "unsupported", "x does not support tools" },
-		{ 502, "", "server", "" },
+	    {404, "{\"error\":\"model 'nope:1b' not found\"}", "not_found",
+		"model 'nope:1b' not found; get it on the server: ollama pull nope:1b"},
+	    {404, "{\"error\":\"model \\\"x\\\" not found, try pulling it first\"}", "not_found",
+		"model \"x\" not found, try pulling it first"},
+	    {404, "{\"error\":\"model '-x; rm' not found\"}", "not_found",
+		"model '-x; rm' not found"},
+	    {404, "404 page not found", "not_found", "404 page not found"},
+	    {401,
+		"{\"error\":\"unauthorized\",\"signin_url\":\"https://ollama.com/"
+		"connect?name=h&key=c3No\"}",
+		"auth",
+		"unauthorized; sign in on the server (ollama signin) or at "
+		"https://ollama.com/connect?name=h&%6Bey=c3No"},
+	    {401, "{\"error\":\"unauthorized\",\"signin_url\":\"javascript:x\"}", "auth",
+		"unauthorized"},
+	    {403, "{\"error\":\"cloud is off\"}", "permission", "cloud is off"},
+	    {429, "{\"error\":\"you have reached your hourly usage limit\"}", "quota",
+		"you have reached your hourly usage limit"},
+	    {429, "{\"error\":\"too many\"}", "rate_limit", "too many"},
+	    {400, "{\"error\":\"x does not support tools\"}", "unsupported",
+		"x does not support tools"},
+	    {502, "", "server", ""},
 	};
 
 	(void)state;
@@ -591,7 +613,8 @@ test_ollama__no_memory_is_not_tried_again(void **state)
 	struct failure f;
 
 	(void)state;
-	refuse(500, "{\"error\":\"model requires more system memory (9 GiB) than is available\"}", &f);
+	refuse(
+	    500, "{\"error\":\"model requires more system memory (9 GiB) than is available\"}", &f);
 	assert_int_equal(f.class, FAILURE_SERVER);
 	assert_int_equal(f.retry_said, 0);
 }
@@ -618,13 +641,14 @@ test_ollama__the_model_list(void **state)
 		const char *json, *models;
 		int r;
 	} rows[] = {
-		{ "{\"models\":null}", "", 0 },
-		{ "{\"models\":[]}", "", 0 },
-		{ "{\"models\":[{\"name\":\"a\",\"details\":{\"context_length\":40960},"
-		  "\"capabilities\":[\"completion\",\"vision\"]},{\"model\":\"\"},{}]}", "a 40960 2;", 0 },
-		{ "{\"data\":[]}", "", MP_E_INVALID_PARAMS },
-		{ "[]", "", MP_E_INVALID_PARAMS },
-		{ "<html>", "", MP_E_INVALID_PARAMS },
+	    {"{\"models\":null}", "", 0},
+	    {"{\"models\":[]}", "", 0},
+	    {"{\"models\":[{\"name\":\"a\",\"details\":{\"context_length\":40960},"
+	     "\"capabilities\":[\"completion\",\"vision\"]},{\"model\":\"\"},{}]}",
+		"a 40960 2;", 0},
+	    {"{\"data\":[]}", "", MP_E_INVALID_PARAMS},
+	    {"[]", "", MP_E_INVALID_PARAMS},
+	    {"<html>", "", MP_E_INVALID_PARAMS},
 	};
 	struct models l = { BUF_INIT };
 	struct wire_request req;
@@ -660,14 +684,17 @@ test_ollama__what_show_tells(void **state)
 		unsigned abilities;
 		int r;
 	} rows[] = {
-		{ "{\"model_info\":{\"general.architecture\":\"a.b\",\"a.b.context_length\":4096}}", 4096, 0, 0 },
-		{ "{\"parameters\":\"stop \\\"x\\\"\\nnum_ctx    8192\",\"model_info\":{\"general.architecture\":"
-		  "\"a\",\"a.context_length\":40960}}", 8192, 0, 0 },
-		{ "{\"capabilities\":[\"completion\",\"vision\",\"audio\"]}", 0, 2, 0 },
-		{ "{\"capabilities\":[\"embedding\"]}", 0, 0, MP_E_NOT_FOUND },
-		{ "{\"model_info\":{\"general.architecture\":\"a\",\"a.context_length\":-1}}", 0, 0, 0 },
-		{ "{}", 0, 0, 0 },
-		{ "[]", 0, 0, MP_E_INVALID_PARAMS },
+	    {"{\"model_info\":{\"general.architecture\":\"a.b\",\"a.b.context_length\":4096}}",
+		4096, 0, 0},
+	    {"{\"parameters\":\"stop \\\"x\\\"\\nnum_ctx    "
+	     "8192\",\"model_info\":{\"general.architecture\":"
+	     "\"a\",\"a.context_length\":40960}}",
+		8192, 0, 0},
+	    {"{\"capabilities\":[\"completion\",\"vision\",\"audio\"]}", 0, 2, 0},
+	    {"{\"capabilities\":[\"embedding\"]}", 0, 0, MP_E_NOT_FOUND},
+	    {"{\"model_info\":{\"general.architecture\":\"a\",\"a.context_length\":-1}}", 0, 0, 0},
+	    {"{}", 0, 0, 0},
+	    {"[]", 0, 0, MP_E_INVALID_PARAMS},
 	};
 	const struct dialect *d = dialect_find("ollama");
 	struct provider *p = ollama_at("http://127.0.0.1:11434");

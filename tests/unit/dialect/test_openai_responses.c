@@ -7,7 +7,8 @@
 #define LANGUAGE "openai-responses"
 
 static int
-encode_raw(const struct chat_request *c, struct heard *h, struct wire_request *req, struct error *err)
+encode_raw(
+    const struct chat_request *c, struct heard *h, struct wire_request *req, struct error *err)
 {
 	struct provider *p = provider_new();
 	struct dialect_target to = { p, "gpt-6.2-sol" };
@@ -35,7 +36,8 @@ encode(const struct chat_request *c, struct heard *h)
 	assert_string_equal(req.method, "POST");
 	assert_string_equal(req.path, "/responses");
 	assert_false(req.at_origin);
-	body = json_loadb(req.body.data, req.body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
+	body = json_loadb(
+	    req.body.data, req.body.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &problem);
 	if (body == NULL)
 		fail_msg("%s in %s", problem.text, req.body.data);
 	wire_request_clear(&req);
@@ -107,7 +109,8 @@ add_file(struct chat_message *m, enum part_type type, const char *media, const c
 }
 
 static void
-add_reasoning(struct chat_message *m, const char *text, const char *signature, const char *signed_by)
+add_reasoning(
+    struct chat_message *m, const char *text, const char *signature, const char *signed_by)
 {
 	struct part *p = chat_add_part(m, PART_REASONING);
 
@@ -230,8 +233,10 @@ test_responses__history(void **state)
 	assert_json(body, "input",
 	    "[{\"type\":\"message\",\"role\":\"user\",\"content\":["
 	    "{\"type\":\"input_text\",\"text\":\"File n.txt:\\n\\nnote\"},"
-	    "{\"type\":\"input_file\",\"filename\":\"a.pdf\",\"file_data\":\"data:application/pdf;base64,JVBERg==\"},"
-	    "{\"type\":\"input_image\",\"image_url\":\"https://x.example/a.png\",\"detail\":\"auto\"}]},"
+	    "{\"type\":\"input_file\",\"filename\":\"a.pdf\",\"file_data\":\"data:application/"
+	    "pdf;base64,JVBERg==\"},"
+	    "{\"type\":\"input_image\",\"image_url\":\"https://x.example/"
+	    "a.png\",\"detail\":\"auto\"}]},"
 	    "{\"type\":\"message\",\"role\":\"assistant\",\"content\":["
 	    "{\"type\":\"output_text\",\"text\":\"Hm.\",\"annotations\":[]}]},"
 	    "{\"type\":\"reasoning\",\"summary\":[{\"type\":\"summary_text\",\"text\":\"own\"}],"
@@ -239,7 +244,8 @@ test_responses__history(void **state)
 	    "{\"type\":\"function_call\",\"call_id\":\"c1\",\"name\":\"f\",\"arguments\":\"{}\"},"
 	    "{\"type\":\"function_call\",\"call_id\":\"c2\",\"name\":\"g\",\"arguments\":\"{}\"},"
 	    "{\"type\":\"function_call_output\",\"call_id\":\"c1\",\"output\":\"Error: bad\"},"
-	    "{\"type\":\"function_call_output\",\"call_id\":\"c2\",\"output\":\"Error: no result\"},"
+	    "{\"type\":\"function_call_output\",\"call_id\":\"c2\",\"output\":\"Error: no "
+	    "result\"},"
 	    "{\"type\":\"message\",\"role\":\"system\",\"content\":\"later\"}]");
 	assert_int_equal(h.warning_count, 2);
 	json_decref(body);
@@ -352,18 +358,23 @@ test_responses__replies_by_status(void **state)
 		const char *body, *class; /* class NULL: it finishes */
 		enum stop_reason stop;
 	} rows[] = {
-		{ "{\"output\":[]}", NULL, STOP_END },
-		{ "{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"},"
-		  "\"output\":[]}", NULL, STOP_CONTENT_FILTER },
-		{ "{\"status\":\"incomplete\",\"output\":[]}", NULL, STOP_OTHER },
-		{ "{\"status\":\"incomplete\",\"output\":[{\"type\":\"function_call\",\"call_id\":\"c\","
-		  "\"name\":\"f\",\"arguments\":\"{\\\"a\",\"status\":\"incomplete\"}]}", NULL, STOP_LENGTH },
-		{ "{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}}",
-		  "rate_limit", STOP_END },
-		{ "{\"status\":\"queued\",\"output\":[]}", "protocol", STOP_END },
-		{ "{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\"}}", "context_length",
-		  STOP_END },
-		{ "{}", "protocol", STOP_END }, { "", "protocol", STOP_END }, { "hi", "protocol", STOP_END },
+	    {"{\"output\":[]}", NULL, STOP_END},
+	    {"{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"},"
+	     "\"output\":[]}",
+		NULL, STOP_CONTENT_FILTER},
+	    {"{\"status\":\"incomplete\",\"output\":[]}", NULL, STOP_OTHER},
+	    {"{\"status\":\"incomplete\",\"output\":[{\"type\":\"function_call\",\"call_id\":\"c\","
+	     "\"name\":\"f\",\"arguments\":\"{\\\"a\",\"status\":\"incomplete\"}]}",
+		NULL, STOP_LENGTH},
+	    {"{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}"
+	     "}",
+		"rate_limit", STOP_END},
+	    {"{\"status\":\"queued\",\"output\":[]}", "protocol", STOP_END},
+	    {"{\"error\":{\"message\":\"x\",\"code\":\"context_length_exceeded\"}}",
+		"context_length", STOP_END},
+	    {"{}", "protocol", STOP_END},
+	    {"", "protocol", STOP_END},
+	    {"hi", "protocol", STOP_END},
 	};
 	struct heard h;
 
@@ -379,29 +390,33 @@ test_responses__replies_by_status(void **state)
 	}
 }
 
-/* As llama.cpp sends them: no places, ids that pair only sometimes; and a [DONE] that nobody needs. */
+/* As llama.cpp sends them: no places, ids that pair only sometimes; and a [DONE] that nobody needs.
+ */
 static void
 test_responses__events_without_places(void **state)
 {
 	static const char *const frames[] = {
-		"{\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"model\":\"m\"}}",
-		"{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"reasoning\",\"id\":\"rs\"}}",
-		"{\"type\":\"response.reasoning_text.delta\",\"item_id\":\"rs\",\"delta\":\"hm\"}",
-		"{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"reasoning\",\"id\":\"rs\","
-		"\"encrypted_content\":\"\",\"content\":[{\"text\":\"hm\"}]}}",
-		"{\"type\":\"response.output_text.delta\",\"item_id\":\"msg\",\"delta\":\"a\\ud83d\"}",
-		"{\"type\":\"response.output_text.delta\",\"item_id\":\"msg\",\"delta\":\"\\ude00\"}",
-		"{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"message\",\"id\":\"msg\","
-		"\"content\":[{\"type\":\"output_text\",\"text\":\"a\"}]}}",
-		"{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\","
-		"\"call_id\":\"fc_1\",\"name\":\"f\",\"arguments\":\"\"}}",
-		"{\"type\":\"response.function_call_arguments.delta\",\"item_id\":\"fc_1\",\"delta\":\"{\\\"a\\\":\"}",
-		"{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\","
-		"\"call_id\":\"fc_1\",\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}",
-		"{\"type\":\"response.something.new\",\"delta\":\"?\"}",
-		"{\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3}}}",
-		"[DONE]",
-		NULL,
+	    "{\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"model\":\"m\"}}",
+	    "{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"reasoning\",\"id\":"
+	    "\"rs\"}}",
+	    "{\"type\":\"response.reasoning_text.delta\",\"item_id\":\"rs\",\"delta\":\"hm\"}",
+	    "{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"reasoning\",\"id\":"
+	    "\"rs\","
+	    "\"encrypted_content\":\"\",\"content\":[{\"text\":\"hm\"}]}}",
+	    "{\"type\":\"response.output_text.delta\",\"item_id\":\"msg\",\"delta\":\"a\\ud83d\"}",
+	    "{\"type\":\"response.output_text.delta\",\"item_id\":\"msg\",\"delta\":\"\\ude00\"}",
+	    "{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"message\",\"id\":\"msg\","
+	    "\"content\":[{\"type\":\"output_text\",\"text\":\"a\"}]}}",
+	    "{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\","
+	    "\"call_id\":\"fc_1\",\"name\":\"f\",\"arguments\":\"\"}}",
+	    "{\"type\":\"response.function_call_arguments.delta\",\"item_id\":\"fc_1\",\"delta\":"
+	    "\"{\\\"a\\\":\"}",
+	    "{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\","
+	    "\"call_id\":\"fc_1\",\"name\":\"f\",\"arguments\":\"{\\\"a\\\":1}\"}}",
+	    "{\"type\":\"response.something.new\",\"delta\":\"?\"}",
+	    "{\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":3}}}",
+	    "[DONE]",
+	    NULL,
 	};
 	struct heard h;
 
@@ -422,14 +437,18 @@ static void
 test_responses__refusals_and_summaries(void **state)
 {
 	static const char *const frames[] = {
-		"{\"type\":\"response.reasoning_summary_part.added\",\"output_index\":0,\"summary_index\":0}",
-		"{\"type\":\"response.reasoning_summary_text.delta\",\"output_index\":0,\"delta\":\"one\"}",
-		"{\"type\":\"response.reasoning_summary_part.added\",\"output_index\":0,\"summary_index\":1}",
-		"{\"type\":\"response.reasoning_summary_text.delta\",\"output_index\":0,\"delta\":\"two\"}",
-		"{\"type\":\"response.reasoning_text.delta\",\"output_index\":0,\"delta\":\"raw\"}",
-		"{\"type\":\"response.refusal.delta\",\"output_index\":1,\"delta\":\"No.\"}",
-		"{\"type\":\"response.completed\",\"response\":{}}",
-		NULL,
+	    "{\"type\":\"response.reasoning_summary_part.added\",\"output_index\":0,\"summary_"
+	    "index\":0}",
+	    "{\"type\":\"response.reasoning_summary_text.delta\",\"output_index\":0,\"delta\":"
+	    "\"one\"}",
+	    "{\"type\":\"response.reasoning_summary_part.added\",\"output_index\":0,\"summary_"
+	    "index\":1}",
+	    "{\"type\":\"response.reasoning_summary_text.delta\",\"output_index\":0,\"delta\":"
+	    "\"two\"}",
+	    "{\"type\":\"response.reasoning_text.delta\",\"output_index\":0,\"delta\":\"raw\"}",
+	    "{\"type\":\"response.refusal.delta\",\"output_index\":1,\"delta\":\"No.\"}",
+	    "{\"type\":\"response.completed\",\"response\":{}}",
+	    NULL,
 	};
 	struct heard h;
 
@@ -449,15 +468,15 @@ test_responses__streams_that_break(void **state)
 		const char *frames[3];
 		const char *class;
 	} rows[] = {
-		{ { NULL }, "protocol" },
-		{ { "[DONE]" }, "protocol" },
-		{ { "{\"type\":\"response.created\",\"response\":{}}" }, "protocol" },
-		{ { "{\"type\":\"response.output_text.delta\",\"delta\":\"x\"}", "{\"ty" }, "protocol" },
-		{ { "{\"error\":{\"message\":\"no\",\"code\":\"server_error\"}}" }, "server" },
-		{ { "{\"type\":\"error\",\"error\":{\"message\":\"no\",\"code\":\"invalid_prompt\"}}" },
-		  "content_policy" },
-		{ { "{\"type\":\"response.failed\",\"response\":{}}" }, "server" },
-		{ { "{\"type\":\"response.failed\"}" }, "server" },
+	    {{NULL}, "protocol"},
+	    {{"[DONE]"}, "protocol"},
+	    {{"{\"type\":\"response.created\",\"response\":{}}"}, "protocol"},
+	    {{"{\"type\":\"response.output_text.delta\",\"delta\":\"x\"}", "{\"ty"}, "protocol"},
+	    {{"{\"error\":{\"message\":\"no\",\"code\":\"server_error\"}}"}, "server"},
+	    {{"{\"type\":\"error\",\"error\":{\"message\":\"no\",\"code\":\"invalid_prompt\"}}"},
+		"content_policy"},
+	    {{"{\"type\":\"response.failed\",\"response\":{}}"}, "server"},
+	    {{"{\"type\":\"response.failed\"}"}, "server"},
 	};
 	struct heard h;
 
@@ -476,11 +495,12 @@ static void
 test_responses__a_name_is_cut_between_letters(void **state)
 {
 	static const char *const frames[] = {
-		"{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\",\"name\":"
-		"\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u00fc\","
-		"\"arguments\":\"{\"}}",
-		"{\"type\":\"response.incomplete\",\"response\":{}}",
-		NULL,
+	    "{\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\","
+	    "\"name\":"
+	    "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\u00fc\","
+	    "\"arguments\":\"{\"}}",
+	    "{\"type\":\"response.incomplete\",\"response\":{}}",
+	    NULL,
 	};
 	struct heard h;
 
