@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -111,16 +112,40 @@ tell(int fd, const char *s)
 		signalled = SIGHUP; /* the terminal is gone */
 }
 
-/* One line without its newline. 0 at its end, the number of the signal that came first, or -1. */
+/* A signal that comes just before the wait must end it as well: they pass while we wait and only then. */
+static int
+wait_for_input(int fd)
+{
+	sigset_t ours, before;
+	fd_set set;
+	int r = 0;
+
+	sigemptyset(&ours);
+	for (size_t i = 0; i < CAUGHT; i++)
+		sigaddset(&ours, caught[i]);
+	FD_ZERO(&set);
+	FD_SET(fd, &set);
+	sigprocmask(SIG_BLOCK, &ours, &before);
+	if (signalled == 0)
+		r = pselect(fd + 1, &set, NULL, NULL, NULL, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r < 0 && errno != EINTR ? -1 : 0;
+}
+
+/* One line without its newline. 0 at its end, the number of the signal that came first, or -1.
+ * Ctrl-C takes the line away that we were woken for, so the read itself never waits. */
 static int
 read_line(struct entry *e, int fd)
 {
 	for (;;) {
-		ssize_t n = read(fd, e->bytes + e->len, 1);
+		ssize_t n;
 
+		if (wait_for_input(fd) != 0)
+			return -1;
 		if (signalled != 0)
 			return signalled;
-		if (n < 0 && errno == EINTR)
+		n = read(fd, e->bytes + e->len, 1);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n <= 0 || e->bytes[e->len] == '\n')
 			return n < 0 ? -1 : 0;
@@ -142,7 +167,9 @@ ask(struct entry *e, struct quiet *q, const char *prompt)
 			return -1;
 		}
 		tell(q->fd, prompt);
+		fcntl(q->fd, F_SETFL, O_RDWR | O_NONBLOCK);
 		r = read_line(e, q->fd);
+		fcntl(q->fd, F_SETFL, O_RDWR);
 		quiet_end(q);
 		tell(q->fd, "\n");
 		restore_signals(q);
@@ -162,6 +189,10 @@ entry_read_terminal(struct entry *e, const char *prompt, struct error *err)
 	struct quiet q = {.fd = open("/dev/tty", O_RDWR | O_CLOEXEC)};
 	int r;
 
+	if (q.fd >= FD_SETSIZE) {
+		close(q.fd);
+		return error_set(err, MP_E_INTERNAL, "too many files are open");
+	}
 	if (q.fd < 0) {
 		error_set(err, MP_E_INVALID_PARAMS, "there is no terminal to ask for the key on");
 		error_hint(err, "pass it on stdin: mpc key set PROVIDER --stdin");
