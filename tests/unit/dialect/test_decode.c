@@ -468,7 +468,7 @@ test_decode__the_table_knows_its_words(void **state)
 	(void)state;
 	assert_non_null(dialect_find("openai-chat"));
 	assert_non_null(dialect_find("echo"));
-	assert_null(dialect_find("gemini"));
+	assert_null(dialect_find("morse"));
 	assert_null(dialect_find(NULL));
 	assert_true(dialect_name_known("gemini"));
 	assert_true(dialect_name_known("echo"));
