@@ -38,6 +38,7 @@ struct attempt {
 	bool failed;   /* `failure` holds the reason */
 	struct failure failure;
 	struct usage usage;
+	int64_t resets_ms; /* what the answer named as full is empty again; 0 = not said */
 
 	bool dead; /* on_end was delivered, or the owner let go */
 	struct loop_timer *linger;
@@ -91,13 +92,41 @@ attempt_conclude(struct attempt *a)
 	a->watch.on_end(a->arg, &end);
 }
 
+/* A dialect that hears of a full window knows when it ends, but not what time it is. */
 static void
 attempt_fail(struct attempt *a, const struct failure *f)
 {
+	const int64_t day_ms = (int64_t)24 * 3600 * 1000;
+	int64_t wait_ms = a->resets_ms - clock_wall_ms();
+
 	if (a->finished || a->failed)
 		return;
 	a->failure = *f;
 	a->failed = true;
+	if ((f->class == FAILURE_QUOTA || f->class == FAILURE_RATE_LIMIT) && f->wait_ms < 0 &&
+	    wait_ms > 0)
+		a->failure.wait_ms = wait_ms < day_ms ? wait_ms : day_ms;
+}
+
+static void
+attempt_note_full(struct attempt *a, const struct limits *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->of[i].rejected && l->of[i].resets_ms > a->resets_ms)
+			a->resets_ms = l->of[i].resets_ms;
+}
+
+/* The end did not say why; what a program complained about last may. */
+static void
+attempt_last_words(struct attempt *a, const struct failure *end)
+{
+	size_t n = strlen(a->failure.message);
+
+	if (a->failed && end != NULL && end->message[0] != '\0')
+		snprintf(a->failure.message + n, sizeof(a->failure.message) - n, ": %s",
+		    end->message);
+	n = strlen(a->failure.message);
+	a->failure.message[n - utf8_incomplete_tail(a->failure.message, n)] = '\0';
 }
 
 static void
@@ -153,6 +182,7 @@ attempt_event(void *arg, const struct event *e)
 		break;
 	case EVENT_LIMITS:
 		/* for the provider's books, not for the caller */
+		attempt_note_full(a, e->limits);
 		providers_report_limits(a->parts->providers, a->provider->name, e->limits);
 		return;
 	case EVENT_TEXT:
@@ -243,6 +273,7 @@ attempt_on_end(void *arg, const struct failure *failure)
 			a->dialect->end(a->state, &sink);
 			if (!a->dead && !a->finished && !a->failed)
 				attempt_fail_own(a, FAILURE_PROTOCOL, "cut");
+			attempt_last_words(a, failure);
 		}
 	}
 	attempt_settle(a);

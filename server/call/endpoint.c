@@ -19,6 +19,7 @@ endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider
 	to->base_url = p->base_url;
 	to->ca_file = p->ca_file;
 	to->proxy = p->proxy;
+	to->program = p->program;
 	to->local = p->type == PROVIDER_LOCAL;
 	to->auth_style = style;
 	if (to->local)

@@ -6,6 +6,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/listing.h"
+#include "server/call/login.h"
 #include "server/call/probe_list.h"
 #include "server/call/story.h"
 
@@ -22,6 +23,7 @@ struct probe {
 	bool deep;
 	int64_t timeout_ms, started_ms;
 	struct listing *listing;
+	struct login *login;
 	struct call *call;
 	int64_t latency_ms, models, first_token_ms;
 
@@ -46,6 +48,7 @@ probe_free(struct probe *p)
 	if (p->call != NULL)
 		call_cancel(p->call, true);
 	listing_free(p->listing);
+	login_free(p->login);
 	target_clear(&p->target);
 	free(p);
 }
@@ -63,6 +66,7 @@ probe_cancel(struct probe *p)
 		return;
 	p->dead = true;
 	listing_stop(p->listing);
+	login_stop(p->login);
 	if (p->call != NULL)
 		call_cancel(p->call, true);
 	p->call = NULL;
@@ -197,6 +201,30 @@ probe_listed(void *arg, const struct listing_end *e)
 		probe_done(p, NULL);
 }
 
+/* ---- the login that the provider's own program holds ---- */
+
+static void
+probe_login(void *arg, const struct failure *failure, int64_t latency_ms)
+{
+	struct probe *p = arg;
+	const struct attempt_parts *parts = &p->owner->parts;
+	struct error err = ERROR_INIT;
+	struct story s = { .target = &p->target, .checking = true, .timeout_ms = p->timeout_ms,
+		.provider = providers_find(parts->providers, p->target.provider) };
+
+	p->latency_ms = latency_ms;
+	if (failure != NULL) {
+		story_tell(&s, failure, &err);
+		attempt_report(parts, &p->target, false, failure, &err, latency_ms);
+		probe_done(p, &err);
+	} else if (p->deep) {
+		probe_ask(p);
+	} else {
+		/* that it is logged in does not say that it answers: nothing is forgotten */
+		probe_done(p, NULL);
+	}
+}
+
 static void
 probe_begin(void *arg)
 {
@@ -213,6 +241,10 @@ probe_begin(void *arg)
 	} else if (dialect == NULL) {
 		error_set(&err, MP_E_INVALID_STATE, "this version does not speak \"%s\" yet",
 		    provider->dialect);
+	} else if (login_possible(provider)) {
+		p->login = login_start(parts, provider, p->timeout_ms, probe_login, p, &err);
+		if (p->login != NULL)
+			return;
 	} else if (!listing_possible(provider)) {
 		/* The built-in echo: nothing to reach, nothing to refuse. */
 		p->latency_ms = 0;

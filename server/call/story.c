@@ -119,6 +119,22 @@ date_format(int64_t ms, char *out, size_t size)
 		strftime(out, size, "%Y-%m-%d", &tm);
 }
 
+static bool
+holds_login(const struct story *s)
+{
+	return s->provider != NULL && s->provider->auth == AUTH_OAUTH_PERSONAL;
+}
+
+/* The login belongs to the provider's own program; we never see it. */
+static void
+hint_login(const struct story *s, struct error *err)
+{
+	if (s->provider->login_command != NULL)
+		error_hint(err, "log in with: %s", s->provider->login_command);
+	else
+		set_hint(s, err, "log in with the program of %P");
+}
+
 static void
 hint_auth(const struct story *s, struct error *err)
 {
@@ -172,7 +188,10 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 {
 	switch (f->class) {
 	case FAILURE_AUTH:
-		hint_auth(s, err);
+		if (holds_login(s))
+			hint_login(s, err);
+		else
+			hint_auth(s, err);
 		return;
 	case FAILURE_RATE_LIMIT:
 	case FAILURE_OVERLOADED:
@@ -208,6 +227,10 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 	case FAILURE_CONFIG:
 		break;
 	}
+	if (strcmp(f->kind, "program") == 0) {
+		set_hint(s, err, "install it, or say where it is: mpc provider set %P program=/FULL/PATH");
+		return;
+	}
 	if (stories[f->class].hint != NULL)
 		set_hint(s, err, stories[f->class].hint);
 }
@@ -221,6 +244,8 @@ add_what(struct buf *b, const struct story *s, const struct failure *f)
 
 	if (says_it_itself(f))
 		buf_adds(b, f->message);
+	else if (f->class == FAILURE_AUTH && holds_login(s))
+		buf_adds(b, "the provider's program is not logged in");
 	else if (f->class == FAILURE_AUTH && !s->key_sent)
 		buf_adds(b, "the provider asks for a key");
 	else if (f->class == FAILURE_NOT_FOUND && s->checking)

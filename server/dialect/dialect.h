@@ -66,6 +66,13 @@ struct dialect {
 	 * it does not. The reply completes *m, whose slices are borrowed from json. */
 	int (*show_request)(const struct provider *p, struct slice model, struct wire_request *out);
 	int (*show_reply)(struct slice json, struct listed_model *m);
+
+	/* Where the provider's own program holds the login: the question whether it is logged in (a
+	 * request that is no stream), and its answer; class none = logged in. NULL elsewhere. */
+	int (*login_request)(const struct provider *p, struct wire_request *out);
+	void (*login_reply)(struct slice text, struct failure *out);
+	/* What a user should know before he turns such a provider on; NULL = nothing. */
+	const char *terms;
 };
 
 /* By name; NULL when this version has no such dialect. */

@@ -173,6 +173,8 @@ models_known(const struct rpc_parts *parts, const struct provider *pr)
 static void
 pack_definition(struct pack *p, const struct provider *pr)
 {
+	const struct dialect *dialect = dialect_find(pr->dialect);
+
 	pack_kv_str(p, "name", pr->name);
 	pack_kv_str(p, "display_name", pr->display_name);
 	pack_kv_str(p, "type", provider_type_name(pr->type));
@@ -188,6 +190,8 @@ pack_definition(struct pack *p, const struct provider *pr)
 	pack_kv_str(p, "ca_file", pr->ca_file);
 	pack_proxy(p, pr->proxy);
 	pack_kv_str(p, "program", pr->program);
+	if (dialect != NULL)
+		pack_kv_str(p, "terms", dialect->terms);
 	pack_str(p, "features");
 	pack_array_begin(p);
 	for (char **f = pr->features; *f != NULL; f++)

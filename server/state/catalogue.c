@@ -79,6 +79,8 @@ catalogue_provider(size_t i)
 	p->name = xstrdup(def->name);
 	p->display_name = text_or_null(def->display);
 	p->type = def->type;
+	/* a plan has terms that the user accepts himself */
+	p->enabled = def->type != PROVIDER_PLAN_BASED;
 	p->auth = def->auth;
 	p->dialect = xstrdup(def->dialect);
 	p->base_url = text_or_null(def->url);

@@ -23,7 +23,7 @@
 
 struct process {
 	struct children *all;
-	struct process *next;
+	struct process *next, *prev;
 	pid_t pid;
 	int pidfd; /* readable when it has ended */
 	struct loop_io *ended;
@@ -159,11 +159,13 @@ static void
 process_free(struct process *p)
 {
 	struct children *cs = p->all;
-	struct process **at = &cs->first;
 
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
+	if (p->prev != NULL)
+		p->prev->next = p->next;
+	else
+		cs->first = p->next;
+	if (p->next != NULL)
+		p->next->prev = p->prev;
 	cs->count--;
 	loop_io_free(p->ended);
 	loop_timer_free(p->kill);
@@ -247,6 +249,8 @@ process_start(struct children *cs, const char *path, const struct wire_request *
 	p->ended = loop_io_new(cs->loop, p->pidfd, LOOP_READ, process_ended, p);
 	p->kill = loop_timer_new(cs->loop, process_kill, p);
 	p->next = cs->first;
+	if (p->next != NULL)
+		p->next->prev = p;
 	cs->first = p;
 	cs->count++;
 	return p;
@@ -269,9 +273,10 @@ children_free(struct children *cs)
 {
 	if (cs == NULL)
 		return;
-	while (cs->first != NULL) {
-		process_collect(cs->first);
-		process_free(cs->first);
+	for (struct process *p = cs->first, *next; p != NULL; p = next) {
+		next = p->next;
+		process_collect(p);
+		process_free(p);
 	}
 	for (int i = 0; i < SWEEPS_AT_END && end_strangers(cs) > 0; i++)
 		usleep(SWEEP_NAP_US);

@@ -38,8 +38,8 @@ struct process_pipes {
 	int in, out, err;
 };
 
-/* Starts `path` with what req says (arguments, environment, file). proxy may be NULL. on_exit comes once, from
- * the loop; the process is gone after it. NULL and *why when it cannot be started. */
+/* Starts `path` with what req says (arguments, environment, file). proxy may be NULL. on_exit comes
+ * once, from the loop; the process is gone after it. NULL and *why when it cannot be started. */
 struct process *process_start(struct children *cs, const char *path, const struct wire_request *req,
     const char *proxy, struct process_pipes *pipes, void (*on_exit)(void *arg, int status),
     void *arg, struct failure *why);

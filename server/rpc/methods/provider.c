@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/call/route.h"
+#include "server/dialect/dialect.h"
 #include "server/rpc/methods/provider_fields.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
@@ -57,17 +58,39 @@ rpc_provider_get(struct rpc_request *req)
 	return rpc_ok(req);
 }
 
+/* What a change means that one may not have thought of. enabled: the dialect that was turned on, or NULL. */
+static void
+pack_warnings(struct pack *p, bool moved, const char *enabled)
+{
+	const struct dialect *d = dialect_find(enabled);
+	bool terms = d != NULL && d->terms != NULL;
+
+	if (!moved && !terms)
+		return;
+	pack_str(p, "warnings");
+	pack_array_begin(p);
+	if (moved)
+		pack_str(p, "the address belongs to another server now: the stored key is kept but "
+		    "not sent there; set it again to use it");
+	if (terms)
+		pack_str(p, d->terms);
+	pack_array_end(p);
+}
+
 /* ---- add ---- */
 
 /* What was not said follows from the address. */
 static int
 guess_defaults(struct rpc_request *req, struct provider *p, struct error *err)
 {
+	const struct dialect *dialect;
 	char *origin = NULL;
-	bool loopback = false;
+	bool loopback = false, program;
 
 	if (p->dialect == NULL)
 		p->dialect = xstrdup("openai-chat");
+	dialect = dialect_find(p->dialect);
+	program = dialect != NULL && dialect->login_request != NULL;
 	if (p->base_url != NULL) {
 		if (url_origin(p->base_url, &origin, &loopback) != 0)
 			return error_field(err, "base_url", "base_url must be an http or https URL "
@@ -75,11 +98,14 @@ guess_defaults(struct rpc_request *req, struct provider *p, struct error *err)
 		free(origin);
 	}
 	if (!rpc_has(req, "type"))
-		p->type = loopback || strcmp(p->dialect, "echo") == 0 ? PROVIDER_LOCAL
+		p->type = program ? PROVIDER_PLAN_BASED
+		    : loopback || strcmp(p->dialect, "echo") == 0 ? PROVIDER_LOCAL
 		    : PROVIDER_DIRECT_API;
 	if (!rpc_has(req, "auth_type")) {
 		if (strcmp(p->dialect, "echo") == 0)
 			p->auth = AUTH_NONE;
+		else if (program)
+			p->auth = AUTH_OAUTH_PERSONAL;
 		else
 			p->auth = p->type == PROVIDER_LOCAL ? AUTH_OPTIONAL_KEY : AUTH_API_KEY;
 	}
@@ -120,7 +146,8 @@ rpc_provider_add(struct rpc_request *req)
 	    guess_defaults(req, p, &err) != 0 || store_new(req, p, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 	} else {
-		provider_result(req, providers_find(parts->providers, name));
+		pack_warnings(provider_result(req, providers_find(parts->providers, name)), false,
+		    p->enabled ? p->dialect : NULL);
 		a = rpc_ok(req);
 	}
 	buf_clear(&fields);
@@ -213,11 +240,12 @@ rpc_provider_update(struct rpc_request *req)
 	struct error err = ERROR_INIT;
 	struct provider *changed;
 	struct rpc_answer a;
-	bool moved = false;
+	bool moved = false, before_enabled;
 	struct pack *p;
 
 	if (before == NULL)
 		return unknown_provider(req, name);
+	before_enabled = before->enabled; /* it is replaced by the change */
 	if (rpc_has(req, "if_rev") && rpc_int(req, "if_rev", -1) != before->rev)
 		return changed_meanwhile(req, before);
 	changed = provider_copy(before);
@@ -229,13 +257,7 @@ rpc_provider_update(struct rpc_request *req)
 		goto out;
 	}
 	p = provider_result(req, providers_find(parts->providers, changed->name));
-	if (moved) {
-		pack_str(p, "warnings");
-		pack_array_begin(p);
-		pack_str(p, "the address belongs to another server now: the stored key is kept but "
-		    "not sent there; set it again to use it");
-		pack_array_end(p);
-	}
+	pack_warnings(p, moved, !before_enabled && changed->enabled ? changed->dialect : NULL);
 	a = rpc_ok(req);
 out:
 	buf_clear(&fields);

@@ -232,6 +232,12 @@ test_resolve__several_providers_are_ambiguous(void **state)
 	struct road *r = *state;
 	struct provider *p;
 
+	/* plans are off until the user turns them on */
+	p = provider_copy(world_provider(&r->w, "claude-max"));
+	assert_false(p->enabled);
+	p->enabled = true;
+	CHANGE(&r->w, providers_update(r->w.ps, "claude-max", p, "enabled", &r->w.err));
+	provider_free(p);
 	means(r, "claude-sonnet-4", "openrouter:claude-sonnet-4 anthropic/claude-sonnet-4", "alias");
 	CHANGE(&r->w, models_add(r->w.ms, world_provider(&r->w, "claude-max"), "claude-sonnet-4",
 	                  NULL, 0, &r->w.err));

@@ -190,6 +190,29 @@ check_signatures(const json_t *expected, const struct heard *h)
 	buf_clear(&want);
 }
 
+/* "limits": the spent part of each window; "resets_at": when the one that refuses is empty again. */
+static void
+check_limits(const json_t *expected, const struct heard *h, const char *path)
+{
+	json_t *limits = json_object_get(expected, "limits"), *spent;
+	json_int_t resets = json_integer_value(json_object_get(expected, "resets_at"));
+	const char *name;
+	bool refused = false;
+
+	json_object_foreach(limits, name, spent) {
+		struct limits l = h->limits;
+		size_t known = l.count;
+		const struct limit *one = limits_name(&l, name);
+
+		if (l.count != known || one == NULL)
+			fail_msg("%s: no limit %s", path, name);
+		assert_int_equal(one->used_permille, (int)(json_number_value(spent) * 1000 + 0.5));
+	}
+	for (size_t i = 0; i < h->limits.count; i++)
+		refused |= h->limits.of[i].rejected && h->limits.of[i].resets_ms == resets * 1000;
+	assert_true(resets == 0 || refused);
+}
+
 static void
 check_error(const json_t *expected, const struct heard *h, const char *path)
 {
@@ -224,6 +247,7 @@ check(const json_t *expected, const struct heard *h, const char *path)
 	check_calls(expected, "incomplete_tool_calls", false, h, path);
 	check_signatures(expected, h);
 	check_error(expected, h, path);
+	check_limits(expected, h, path);
 	if (length != NULL)
 		assert_int_equal(h->text.len, json_integer_value(length));
 }
@@ -365,6 +389,15 @@ test_transcripts__anthropic(void **state)
 }
 
 static void
+test_transcripts__claude_cli(void **state)
+{
+	(void)state;
+	speaking = "claude-cli";
+	assert_int_equal(run_files("claude-cli", ".ndjson"), 8);
+	speaking = "openai-chat";
+}
+
+static void
 test_transcripts__F77_every_framing_at_every_split(void **state)
 {
 	json_t *expected = expected_read(FOLDER "/framing/expected.json");
@@ -494,6 +527,7 @@ main(void)
 		cmocka_unit_test(test_transcripts__openai_responses),
 		cmocka_unit_test(test_transcripts__gemini),
 		cmocka_unit_test(test_transcripts__anthropic),
+		cmocka_unit_test(test_transcripts__claude_cli),
 		cmocka_unit_test(test_transcripts__F77_every_framing_at_every_split),
 		cmocka_unit_test(test_transcripts__F77_the_documented_cuts),
 		cmocka_unit_test(test_transcripts__think_tags_stay_text),
