@@ -39,14 +39,14 @@ gemini_name(const char *name, char out[GEMINI_NAME_MAX + 1])
 	size_t n = 0;
 
 	if (gemini_name_fits(name)) {
-		strcpy(out, name);
+		snprintf(out, GEMINI_NAME_MAX + 1, "%s", name);
 		return;
 	}
 	for (const char *p = name; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619u;
 	if (!is_letter(name[0]))
 		out[n++] = '_';
-	for (size_t i = 0; name[i] != '\0' && i < KEPT_BYTES; i++)
+	for (size_t i = 0; i < KEPT_BYTES && name[i] != '\0'; i++)
 		out[n++] = is_inner(name[i]) ? name[i] : '_';
 	/* two long names may begin alike */
 	snprintf(out + n, GEMINI_NAME_MAX + 1 - n, "_%08x", hash);

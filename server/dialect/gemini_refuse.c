@@ -7,7 +7,7 @@
 #include "server/dialect/gemini.h"
 #include "server/dialect/refusal.h"
 
-#define WORD_MAX_BYTES 128
+#define WORD_MAX_BYTES ((size_t)128)
 #define MESSAGE_LOOK_BYTES ((size_t)16 << 10)
 #define LONG_WAIT_MS 300000 /* a minute's limit never asks for so much */
 

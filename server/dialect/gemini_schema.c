@@ -114,13 +114,23 @@ view_add(struct gemini_converter *c, struct gemini_view *v, uint32_t at)
 	return r;
 }
 
+static bool
+is_done(const struct gemini_view *v, uint32_t at)
+{
+	for (unsigned i = 0; i < v->done_count; i++) {
+		if (v->done[i] == at)
+			return true;
+	}
+	return false;
+}
+
 uint32_t
 gemini_view_find(const struct gemini_converter *c, const struct gemini_view *v, const char *key)
 {
 	for (unsigned i = 0; i < v->count; i++) {
 		uint32_t at = json_get(c->j, v->layers[i], key);
 
-		if (at != JSON_NONE && at != v->skip)
+		if (at != JSON_NONE && !is_done(v, at))
 			return at;
 	}
 	return JSON_NONE;
@@ -129,7 +139,7 @@ gemini_view_find(const struct gemini_converter *c, const struct gemini_view *v, 
 static int
 put_child(struct gemini_converter *c, const struct gemini_view *above, uint32_t at, const char *type)
 {
-	struct gemini_view v = { .above = above, .type = type, .skip = JSON_NONE };
+	struct gemini_view v = { .above = above, .type = type };
 	int r;
 
 	if (++c->depth > DEPTH_MAX || ++c->nodes > NODES_MAX)
@@ -411,7 +421,9 @@ put_view(struct gemini_converter *c, const struct gemini_view *v)
 	if (!json_is(c->j, list, JSON_ARRAY) || json_size(c->j, list) == 0)
 		return put_types(c, v);
 	n = count_members(c, list, &one, &merged.nullable);
-	merged.skip = list;
+	if (merged.done_count == GEMINI_LAYERS_MAX)
+		return refuse(c, "has too many parts in one place");
+	merged.done[merged.done_count++] = list;
 	if (n > 1 && !has_properties(c, v) && gemini_view_find(c, v, "items") == JSON_NONE)
 		return put_any(c, v, list, merged.nullable);
 	if (n > 1)
@@ -419,7 +431,7 @@ put_view(struct gemini_converter *c, const struct gemini_view *v)
 	else if ((r = view_add(c, &merged, one)) != 0)
 		return r;
 	/* what was merged may bring an anyOf of its own */
-	return ++c->nodes > NODES_MAX ? refuse(c, "is too large") : put_view(c, &merged);
+	return put_view(c, &merged);
 }
 
 /* ---- the whole ---- */

@@ -16,7 +16,8 @@ struct gemini_view {
 	unsigned count;
 	const struct gemini_view *above;
 	const char *type; /* what an anyOf's owner says, for members that do not */
-	uint32_t skip;    /* an anyOf that was taken care of */
+	uint32_t done[GEMINI_LAYERS_MAX]; /* each an anyOf that was taken care of */
+	unsigned done_count;
 	bool nullable;    /* null was one of its members */
 };
 

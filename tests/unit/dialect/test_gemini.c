@@ -711,6 +711,8 @@ static const struct {
 	    "{\"anyOf\":[{\"type\":\"STRING\"},{\"type\":\"NUMBER\"}]}", true },
 	{ "{\"anyOf\":[{\"type\":\"string\",\"maxLength\":5},{\"type\":\"null\"}],\"description\":\"d\"}",
 	    "{\"type\":\"STRING\",\"nullable\":true,\"description\":\"d\",\"maxLength\":5}", false },
+	{ "{\"anyOf\":[{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}]}",
+	    "{\"type\":\"STRING\",\"nullable\":true}", false },
 	{ "{\"allOf\":[{\"type\":\"string\"},{\"minLength\":1}],\"maxLength\":9}",
 	    "{\"type\":\"STRING\",\"minLength\":1,\"maxLength\":9}", false },
 	{ "{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"string\"}},\"required\":[\"a\"]},"
