@@ -133,7 +133,8 @@ steps_count(struct store *s)
 		credentials += step_of_key(name, seen.last, true) != 0;
 	}
 	if (seen.wrong != 0 || seen.providers != steps_min(seen.last, STEP_KEYS) ||
-	    seen.discovered != seen.providers || seen.credentials != credentials || seen.overrides != steps_min(seen.last, 2))
+	    seen.discovered != seen.providers || seen.credentials != credentials ||
+	    seen.overrides != steps_min(seen.last, 2))
 		return -1;
 	return seen.last;
 }
