@@ -134,13 +134,19 @@ member_name(const char *word, size_t n, char *out, size_t size)
 	return out;
 }
 
+/* told: what the change means was read before. */
 static int
-provider_update(struct app *a, const char *what)
+provider_update(struct app *a, const char *what, bool told)
 {
-	const struct value *result;
+	const struct value *result, *warnings;
 	int r = link_end(a, &result);
 
-	return r != 0 ? r : print_changed(a, result, what);
+	if (r != 0)
+		return r;
+	warnings = value_get(result, "warnings");
+	for (size_t i = 0; i < value_size(warnings) && !told; i++)
+		note(a, "%s", app_text(a, value_at(warnings, i)));
+	return print_changed(a, result, what);
 }
 
 static struct pack *
@@ -183,7 +189,7 @@ provider_set(struct app *a)
 		input_option_value(p, equals + 1);
 	}
 	pack_map_end(p);
-	return provider_update(a, "Changed");
+	return provider_update(a, "Changed", false);
 }
 
 static int
@@ -197,21 +203,48 @@ provider_rename(struct app *a)
 	p = begin_update(a);
 	pack_kv_str(p, "name", args_word(&a->args, 2));
 	pack_map_end(p);
-	return provider_update(a, "Renamed; it is now");
+	return provider_update(a, "Renamed; it is now", false);
+}
+
+/* What turning a provider on means is read before, on a terminal; elsewhere the result tells it. */
+static int
+accept_terms(struct app *a, bool *told, bool *accepted)
+{
+	const struct value *p;
+	const char *terms;
+	int r;
+
+	*accepted = true;
+	if (a->yes || a->no_input || !a->in_tty || !a->err_tty)
+		return 0;
+	pack_kv_str(link_begin(a, "provider.get"), "name", name_word(a));
+	if ((r = link_end(a, &p)) != 0)
+		return r;
+	terms = app_member(a, p, "terms");
+	if (*terms == '\0' || value_bool(value_get(p, "enabled"), false))
+		return 0;
+	note(a, "%s", terms);
+	*told = true;
+	*accepted = app_confirm(a, "Enable %s?", app_member(a, p, "name"));
+	return 0;
 }
 
 static int
 set_enabled(struct app *a, bool on)
 {
+	bool told = false, accepted = true;
 	struct pack *p;
 	int r;
 
-	if ((r = need_words(a, 2, "a name")) != 0 || (r = link_open(a)) != 0)
+	if ((r = need_words(a, 2, "a name")) != 0 || (r = link_open(a)) != 0 ||
+	    (on && (r = accept_terms(a, &told, &accepted)) != 0))
 		return r;
+	if (!accepted)
+		return EXIT_USAGE;
 	p = begin_update(a);
 	pack_kv_bool(p, "enabled", on);
 	pack_map_end(p);
-	return provider_update(a, on ? "Enabled" : "Disabled");
+	return provider_update(a, on ? "Enabled" : "Disabled", told);
 }
 
 static int

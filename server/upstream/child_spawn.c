@@ -169,7 +169,8 @@ attributes_make(posix_spawnattr_t *a)
 	sigset_t all, none;
 	int r;
 
-	sigfillset(&all);
+	/* sigfillset leaves out the library's own two, which it would make ignored ones */
+	memset(&all, 0xff, sizeof all);
 	sigemptyset(&none);
 	if ((r = posix_spawnattr_setsigdefault(a, &all)) != 0 ||
 	    (r = posix_spawnattr_setsigmask(a, &none)) != 0 ||
