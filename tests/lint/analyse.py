@@ -4,8 +4,13 @@
 
 Any finding fails, and so does a tool that is missing or that does not see a planted mistake. The files are
 taken from the build folder's compile_commands.json, stripped to what both tools understand whatever the
-compiler is, and without the mark of a sanitizer: the code that ships is what is looked at."""
+compiler is, and without the mark of a sanitizer: the code that ships is what is looked at.
+
+clang-tidy takes a minute of two cores for everything, so BUILD_DIR/lint remembers what was clean: the hash of
+a source with every header it includes, its flags, the rules, the tool and this script."""
 import concurrent.futures
+import functools
+import hashlib
 import json
 import pathlib
 import re
@@ -17,7 +22,6 @@ import tempfile
 
 FOLDERS = ("protocol", "server", "client")
 JOBS = 2
-FILES_AT_ONCE = 6
 FINDING = re.compile(r"(warning|error|portability|performance): ")
 COUNT = re.compile(r"^\d+ warnings? generated\.\n", re.M)  # of system headers, too: says nothing
 # One mistake that each tool must see, or its silence means nothing.
@@ -62,17 +66,43 @@ def run(command):
     return done.returncode != 0 or FINDING.search(done.stdout) is not None, COUNT.sub("", done.stdout)
 
 
-def tidy(program, source, folder, files):
-    def some(at):
-        return run([program, f"--config-file={source / '.clang-tidy'}", "--quiet", "-p", str(folder),
-                    *files[at:at + FILES_AT_ONCE]])
+@functools.cache
+def content(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).digest()
+
+
+def state_of(entry, common):
+    """The hash of everything the verdict on a source depends on; None when it cannot be said."""
+    arguments = entry["arguments"]
+    listed = subprocess.run([*arguments[:-2], "-M", arguments[-1]], stdout=subprocess.PIPE, text=True,
+                            cwd=entry["directory"], check=False)
+    if listed.returncode != 0:
+        return None
+    state = hashlib.sha256(common + shlex.join(arguments).encode())
+    for path in shlex.split(listed.stdout.replace("\\\n", " "))[1:]:
+        state.update(content(str(pathlib.Path(entry["directory"], path))))
+    return state.hexdigest()
+
+
+def tidy(program, source, folder, entries, clean):
+    rules = source / ".clang-tidy"
+    common = content(str(rules)) + content(__file__) + run([program, "--version"])[1].encode()
+
+    def one(entry):
+        state = state_of(entry, common)
+        if state is not None and (clean / state).exists():
+            return False, ""
+        bad, text = run([program, f"--config-file={rules}", "--quiet", "-p", str(folder), entry["file"]])
+        if not bad and state is not None:
+            (clean / state).touch()
+        return bad, text
 
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        results = list(pool.map(some, range(0, len(files), FILES_AT_ONCE)))
+        results = list(pool.map(one, entries))
     return any(bad for bad, _ in results), "".join(text for bad, text in results if bad)
 
 
-def cppcheck(program, _source, folder, _files):
+def cppcheck(program, _source, folder, _entries, _clean):
     return run([program, f"--project={folder / 'compile_commands.json'}", "--std=c11", "-q", f"-j{JOBS}",
                 "--enable=warning,performance,portability", "--suppress=missingIncludeSystem",
                 "--error-exitcode=3"])
@@ -81,18 +111,19 @@ def cppcheck(program, _source, folder, _files):
 TOOLS = {"tidy": ("clang-tidy", tidy), "cppcheck": ("cppcheck", cppcheck)}
 
 
-def analyse(tool, program, source, entries):
+def analyse(tool, program, source, entries, clean):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "compile_commands.json").write_text(json.dumps(entries))
-        return tool(program, source, folder, [entry["file"] for entry in entries])
+        return tool(program, source, folder, entries, clean)
 
 
 def sees_planted(tool, program, source):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "planted.c")
         path.write_text(PLANTED)
-        return analyse(tool, program, source, [command_of(path, folder, ["cc", "-std=c17"])])[0]
+        return analyse(tool, program, source, [command_of(path, folder, ["cc", "-std=c17"])],
+                       pathlib.Path(folder))[0]
 
 
 def main():
@@ -108,7 +139,9 @@ def main():
         return "not part of the build, so not looked at: " + " ".join(map(str, unseen))
     if not sees_planted(tool, program, source):
         return f"{name} does not see a planted mistake"
-    bad, text = analyse(tool, program, source, list(entries.values()))
+    clean = build / "lint"
+    clean.mkdir(exist_ok=True)
+    bad, text = analyse(tool, program, source, list(entries.values()), clean)
     print(text, end="")
     print(f"{name}: {len(entries)} files{', with findings' if bad else ''}")
     return 1 if bad else 0
