@@ -47,7 +47,8 @@ decide_budget(struct anthropic_encoder *e, int64_t budget)
 	int64_t cap = e->model.output_max;
 
 	if (e->model.claude && turns_lack_reasoning(&e->turns)) {
-		emit_warning(e->sink, "reasoning was left out: the tool calls in the history came without it");
+		emit_warning(e->sink,
+		    "reasoning was left out: the tool calls in the history came without it");
 		return;
 	}
 	t->type = "enabled";

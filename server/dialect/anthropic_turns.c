@@ -27,7 +27,7 @@ turn_add(struct turns *t, bool assistant)
 {
 	struct turn *turn;
 
-	if (t->count == t->cap) {
+	if (t->of == NULL || t->count == t->cap) {
 		t->cap = t->cap > 0 ? t->cap * 2 : 16;
 		t->of = xrealloc(t->of, t->cap * sizeof *t->of);
 	}

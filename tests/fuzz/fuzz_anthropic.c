@@ -169,7 +169,8 @@ read_refusal(const struct dialect *d, unsigned choice, struct slice bytes)
 	struct slice value = { bytes.data, lf != NULL ? (size_t)(lf - bytes.data) : 0 };
 	struct header headers[] = { { slice_of(names[choice % 8]), value },
 		{ SLICE("anthropic-ratelimit-tokens-remaining"), SLICE("0") },
-		{ SLICE("anthropic-ratelimit-unified-status"), choice & 8 ? SLICE("rejected") : SLICE("allowed") } };
+		{ SLICE("anthropic-ratelimit-unified-status"),
+		    choice & 8 ? SLICE("rejected") : SLICE("allowed") } };
 	struct wire_head head = { statuses[choice / 8 % 8], headers, 3 };
 	struct failure f;
 	struct limits limits;

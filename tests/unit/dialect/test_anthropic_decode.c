@@ -9,7 +9,8 @@
 #define ARGS(i, text) DELTA(i, "{\"type\":\"input_json_delta\",\"partial_json\":\"" text "\"}")
 #define END(why) "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"" why "\"}}"
 #define DONE "{\"type\":\"message_stop\"}"
-#define CALL(i, id, name) START(i, "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":{}}")
+#define CALL(i, id, name) START(i, "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":" \
+	"\"" name "\",\"input\":{}}")
 
 static void
 read_events(const char *const *frames, struct heard *h)
@@ -81,7 +82,8 @@ test_decode__whole_replies(void **state)
 
 	read_file("reply-refusal.json", &h);
 	assert_int_equal(h.stop, STOP_CONTENT_FILTER);
-	assert_string_equal(buf_str(&h.warnings), "the provider declined: The request could enable harm.\n");
+	assert_string_equal(buf_str(&h.warnings), "the provider declined: The request could "
+	    "enable harm.\n");
 	heard_clear(&h);
 }
 
@@ -147,7 +149,8 @@ test_decode__input_given_at_once(void **state)
 	struct heard h;
 
 	(void)state;
-	READ(&h, START(0, "{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"one\",\"input\":{\"x\": 1}}"), STOP(0),
+	READ(&h, START(0, "{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"one\",\"input\":{\"x\": "
+	    "1}}"), STOP(0),
 	    END("tool_use"), DONE);
 	assert_string_equal(buf_str(&h.calls[0].arguments), "{\"x\": 1}");
 	assert_true(h.calls[0].ended);
@@ -192,8 +195,10 @@ test_decode__server_tools_and_what_is_new_are_skipped(void **state)
 	struct heard h;
 
 	(void)state;
-	READ(&h, START(0, "{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"web_search\",\"input\":{}}"),
-	    ARGS(0, "{}"), STOP(0), START(1, "{\"type\":\"web_search_tool_result\",\"content\":[]}"), STOP(1),
+	READ(&h, START(0, "{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"web_search\","
+	    "\"input\":{}}"),
+	    ARGS(0, "{}"), STOP(0), START(1, "{\"type\":\"web_search_tool_result\",\"content\":"
+	    "[]}"), STOP(1),
 	    DELTA(2, "{\"type\":\"citations_delta\",\"citation\":{}}"), TEXT(2, "ok"), STOP(2), STOP(9),
 	    "{\"type\":\"new\"}", "{}", END("end_turn"), DONE);
 	assert_int_equal(h.call_count, 0);
@@ -222,9 +227,11 @@ test_decode__counts_are_replaced_not_added(void **state)
 	struct heard h;
 
 	(void)state;
-	READ(&h, "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}",
+	READ(&h, "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":5,"
+	    "\"output_tokens\":1}}}",
 	    TEXT(0, "x"), "{\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":3}}",
-	    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9,"
+	    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{"
+	    "\"output_tokens\":9,"
 	    "\"cache_read_input_tokens\":100,\"cache_creation_input_tokens\":null}}",
 	    DONE);
 	assert_int_equal(h.usages, 1);
@@ -242,7 +249,8 @@ test_decode__F80_absurd_counts_are_ignored(void **state)
 
 	(void)state;
 	READ(&h, TEXT(0, "x"),
-	    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":-9,"
+	    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{"
+	    "\"output_tokens\":-9,"
 	    "\"input_tokens\":1e300,\"cache_read_input_tokens\":\"7\"}}",
 	    DONE);
 	assert_int_equal(h.usages, 0);
@@ -285,7 +293,8 @@ test_decode__errors_in_the_stream(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		snprintf(frame, sizeof frame,
-		    "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"so sorry\"},\"request_id\":\"req_1\"}",
+		    "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"so sorry\"},"
+		    "\"request_id\":\"req_1\"}",
 		    rows[i].type);
 		READ(&h, TEXT(0, "x"), frame, TEXT(0, "late"));
 		assert_int_equal(h.failure.class, rows[i].class);
@@ -402,7 +411,8 @@ on_model(void *arg, const struct listed_model *m)
 
 	assert_true(l->count < 8);
 	snprintf(l->of[l->count].id, 64, "%.*s", (int)m->id.len, m->id.data);
-	snprintf(l->of[l->count].title, 64, "%.*s", (int)m->title.len, m->title.len > 0 ? m->title.data : "");
+	snprintf(l->of[l->count].title, 64, "%.*s", (int)m->title.len,
+	    m->title.len > 0 ? m->title.data : "");
 	l->of[l->count].context = m->context_tokens;
 	l->of[l->count].output = m->output_tokens;
 	l->of[l->count++].abilities = m->abilities;
@@ -442,7 +452,8 @@ test_models__other_servers(void **state)
 	struct listed l = { 0 };
 
 	(void)state;
-	assert_int_equal(d->list_reply(SLICE("{\"object\":\"list\",\"data\":[{\"id\":\"qwen3:8b\"},{\"id\":7},{},"
+	assert_int_equal(d->list_reply(SLICE("{\"object\":\"list\",\"data\":[{\"id\":\"qwen3:"
+	    "8b\"},{\"id\":7},{},"
 	                                     "{\"id\":\"old\",\"lifecycle\":\"retired\"}]}"),
 	                     on_model, &l), 0);
 	assert_int_equal(l.count, 1);

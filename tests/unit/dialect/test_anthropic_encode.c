@@ -202,7 +202,8 @@ full(void)
 	add_result(m, "toolu_b2", "station offline")->is_error = true;
 	say(c, ROLE_USER, "And in one line, please.");
 	add_tool(c, "get_weather",
-	    "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}");
+	    "{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":"
+	    "[\"city\"]}");
 	t = &c->tools[0];
 	t->description = xstrdup("Current weather of a city");
 	c->options.max_tokens = 1024;
@@ -302,8 +303,10 @@ test_encode__neighbours_are_merged_and_blanks_dropped(void **state)
 	say(c, ROLE_USER, "");
 	send_model(&s, "claude-opus-5", c);
 	is(&s, "messages",
-	    "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]},"
-	    "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"c\"},{\"type\":\"text\",\"text\":\"d\"}]},"
+	    "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":"
+	    "\"text\",\"text\":\"b\"}]},"
+	    "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"c\"},{\"type\":"
+	    "\"text\",\"text\":\"d\"}]},"
 	    "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"(empty)\"}]}]");
 	sent_clear(&s);
 	chat_request_free(c);
@@ -319,7 +322,8 @@ test_encode__the_user_begins(void **state)
 	say(c, ROLE_ASSISTANT, "Welcome");
 	say(c, ROLE_USER, "Hi");
 	send_model(&s, "claude-opus-5", c);
-	is(&s, "messages.0", "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"(continue)\"}]}");
+	is(&s, "messages.0", "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
+	    "\"(continue)\"}]}");
 	is(&s, "messages.1.role", "\"assistant\"");
 	warned(&s, "(continue)");
 	sent_clear(&s);
@@ -495,15 +499,19 @@ test_encode__effort(void **state)
 		const char *thinking, *given; /* NULL = absent */
 		int max_tokens;
 	} rows[] = {
-		{ "claude-opus-4-8", "minimal", "{\"type\":\"adaptive\",\"display\":\"omitted\"}", "\"low\"", 1000 },
-		{ "claude-opus-4-7", "max", "{\"type\":\"adaptive\",\"display\":\"omitted\"}", "\"max\"", 1000 },
+		{ "claude-opus-4-8", "minimal", "{\"type\":\"adaptive\",\"display\":\"omitted\"}",
+		    "\"low\"", 1000 },
+		{ "claude-opus-4-7", "max", "{\"type\":\"adaptive\",\"display\":\"omitted\"}",
+		    "\"max\"", 1000 },
 		{ "claude-opus-5-5", "off", NULL, "\"low\"", 1000 },
 		{ "claude-fable-5", "none", NULL, "\"low\"", 1000 },
 		{ "claude-sonnet-5", "off", "{\"type\":\"disabled\"}", NULL, 1000 },
 		{ "claude-sonnet-4-6", "off", NULL, NULL, 1000 },
 		{ "claude-sonnet-4-6", "low", "{\"type\":\"enabled\",\"budget_tokens\":2048}", NULL, 3048 },
-		{ "anthropic/claude-haiku-4.5", "medium", "{\"type\":\"enabled\",\"budget_tokens\":8192}", NULL, 9192 },
-		{ "claude-opus-4-1-20250805", "max", "{\"type\":\"enabled\",\"budget_tokens\":30976}", NULL, 32000 },
+		{ "anthropic/claude-haiku-4.5", "medium",
+		    "{\"type\":\"enabled\",\"budget_tokens\":8192}", NULL, 9192 },
+		{ "claude-opus-4-1-20250805", "max",
+		    "{\"type\":\"enabled\",\"budget_tokens\":30976}", NULL, 32000 },
 		{ "claude-3-5-sonnet-20241022", "high", NULL, NULL, 1000 },
 		{ "qwen3", "high", "{\"type\":\"enabled\",\"budget_tokens\":24576}", NULL, 25576 },
 		{ "qwen3", "off", "{\"type\":\"disabled\"}", NULL, 1000 },
@@ -651,10 +659,12 @@ test_encode__the_form_of_the_answer(void **state)
 	c->options.format = FORMAT_JSON_SCHEMA;
 	text_set(&c->options.schema, "{\"type\":\"object\"}", 17);
 	c->options.reasoning_effort = xstrdup("high");
-	set_extra(c, "{\"output_config\":{\"effort\":\"low\",\"new\":1},\"cache_control\":{\"type\":\"ephemeral\"}}");
+	set_extra(c, "{\"output_config\":{\"effort\":\"low\",\"new\":1},\"cache_control\":{"
+	    "\"type\":\"ephemeral\"}}");
 	send_model(&s, "claude-opus-5", c);
 	is(&s, "output_config",
-	    "{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}},\"effort\":\"low\",\"new\":1}");
+	    "{\"format\":{\"type\":\"json_schema\",\"schema\":{\"type\":\"object\"}},\"effort\":"
+	    "\"low\",\"new\":1}");
 	is(&s, "cache_control", "{\"type\":\"ephemeral\"}");
 	sent_clear(&s);
 	c->options.format = FORMAT_JSON;

@@ -5,7 +5,8 @@
 
 #define FOLDER MPD_SOURCE_DIR "/tests/transcripts/anthropic"
 #define NOW_MS 1795334400000 /* 2026-11-22T08:00:00Z */
-#define BODY(type, message) "{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":\"" message "\"}}"
+#define BODY(type, message) "{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":" \
+	"\"" message "\"}}"
 
 static void
 refuse(int status, const struct header *headers, size_t n, const char *body, struct failure *f)
@@ -65,12 +66,15 @@ test_refuse__classes(void **state)
 		{ 400, BODY("invalid_request_error",
 		           "input length and `max_tokens` exceed context limit: 1 + 2 > 2"),
 		    FAILURE_CONTEXT_LENGTH },
-		{ 400, BODY("invalid_request_error", "You have reached your specified workspace API usage limits."),
+		{ 400, BODY("invalid_request_error",
+		    "You have reached your specified workspace API usage limits."),
 		    FAILURE_QUOTA },
-		{ 403, "{\"type\":\"error\",\"error\":{\"type\":\"permission_error\",\"message\":\"x\",\"details\":"
+		{ 403, "{\"type\":\"error\",\"error\":{\"type\":\"permission_error\",\"message\":"
+		    "\"x\",\"details\":"
 		       "{\"error_code\":\"organization_on_hold\"}}}",
 		    FAILURE_AUTH },
-		{ 429, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"x\",\"details\":"
+		{ 429, "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":"
+		    "\"x\",\"details\":"
 		       "{\"error_code\":\"contract_spend_limit_reached\"}}}",
 		    FAILURE_QUOTA },
 		{ 401, BODY("invalid_request_error", "prompt is too long"), FAILURE_AUTH },
@@ -143,7 +147,8 @@ test_refuse__F81_waits(void **state)
 		    FAILURE_QUOTA, 86400000 },
 		{ { H(RATE "unified-status", "rejected"), H(RATE "unified-reset", "1795334399") },
 		    FAILURE_QUOTA, -1 },
-		{ { H(RATE "tokens-remaining", "0"), H(RATE "tokens-reset", "soon") }, FAILURE_RATE_LIMIT, -1 },
+		{ { H(RATE "tokens-remaining", "0"), H(RATE "tokens-reset", "soon") },
+		    FAILURE_RATE_LIMIT, -1 },
 	};
 
 	(void)state;
@@ -162,7 +167,8 @@ test_refuse__a_day_in_the_message(void **state)
 	struct failure f;
 
 	(void)state;
-	refuse(400, NULL, 0, BODY("invalid_request_error", "You have reached your specified API usage limits. "
+	refuse(400, NULL, 0, BODY("invalid_request_error",
+	    "You have reached your specified API usage limits. "
 	                          "You will regain access on 2026-11-22 at 10:00 UTC."), &f);
 	assert_int_equal(f.class, FAILURE_QUOTA);
 	assert_int_equal(f.wait_ms, 7200000);
