@@ -23,7 +23,8 @@
 #define POLL_MS 5
 
 /* What a daemon that lives for days may know of the shell that happened to start it. */
-static const char *const allowed[] = {"HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"};
+static const char *const allowed[] = {"HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR",
+    "OLLAMA_HOST"};
 static const char *const allowed_prefixes[] = {
     "LC_",
     "XDG_",

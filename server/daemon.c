@@ -18,12 +18,14 @@
 #include "server/base/loop.h"
 #include "server/call/call.h"
 #include "server/call/probe.h"
+#include "server/model/roster.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/notify.h"
 #include "server/rpc/request.h"
 #include "server/rpc/server.h"
 #include "server/state/changes.h"
+#include "server/state/models.h"
 #include "server/upstream/carrier.h"
 #include "server/vault/vault.h"
 
@@ -75,12 +77,12 @@ tell_manager(const struct daemon *d, const char *state)
 /* ---- reload ---- */
 
 static void
-on_found(void *arg, const char *provider, const char *const *models, size_t count)
+on_found(void *arg, const struct found_server *f)
 {
 	(void)arg;
-	(void)models;
-	log_info("local server found", LOG_TEXT("provider", provider),
-	    LOG_INT("models", (int64_t)count));
+	log_info("local server found", LOG_TEXT("provider", f->provider->name),
+	    LOG_TEXT("url", f->provider->base_url),
+	    LOG_INT("models", f->models != NULL ? (int64_t)f->models->count : 0));
 }
 
 static void
@@ -89,6 +91,14 @@ on_detected(void *arg)
 	struct daemon *d = arg;
 
 	d->detection = NULL;
+}
+
+static void
+look_around(struct daemon *d)
+{
+	if (d->detection == NULL)
+		d->detection = detect_start(d->parts.probes, getenv("OLLAMA_HOST"), on_found,
+		    on_detected, d);
 }
 
 /* Overrides, keys and streams are untouched: only what lies outside of us is looked at again. */
@@ -101,8 +111,7 @@ daemon_reload(void *arg, void (*warning)(void *warning_arg, const char *text), v
 	if (log_reopen() != 0)
 		warning(warning_arg, "the log file could not be reopened");
 	upstream_reload(d->parts.upstream);
-	if (d->detection == NULL)
-		d->detection = detect_start(d->parts.probes, on_found, on_detected, d);
+	look_around(d);
 	notifier_daemon(d->server->notifier, "reloaded");
 	log_info("reloaded");
 	tell_manager(d, "READY=1");
@@ -265,6 +274,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->prompts = prompts_new(d->loop);
+	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
 		return error_set(err, MP_E_INTERNAL, "the calls cannot be set up");
 	return 0;
@@ -364,6 +374,7 @@ daemon_run(struct daemon *d)
 {
 	int r;
 
+	look_around(d); /* begins with the loop: nobody waits for it */
 	tell_manager(d, "READY=1");
 	log_info("ready", LOG_TEXT("version", MPD_VERSION), LOG_TEXT("socket", d->paths.socket));
 	r = loop_run(d->loop);

@@ -5,30 +5,10 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/call/listing_steps.h"
 #include "server/call/story.h"
 
-#define MODELS_MAX 20000
-#define MODEL_ID_MAX 256
-
-struct listing {
-	const struct attempt_parts *parts;
-	void (*on_end)(void *arg, const struct listing_end *e);
-	void *arg;
-
-	struct provider *provider;
-	const struct dialect *dialect;
-	struct transfer *transfer;
-	struct loop_timer *patience;
-	struct head_copy refusal;
-	bool key_sent;
-	bool judged; /* `failed` holds the verdict */
-	bool failed;
-	bool dead;
-	struct failure failure;
-	char **models;
-	size_t count, room;
-	int64_t started_ms;
-};
+#define FACTS_MS 2000 /* for what a server tells beside its list */
 
 void
 listing_stop(struct listing *l)
@@ -40,6 +20,7 @@ listing_stop(struct listing *l)
 		transfer_cancel(l->transfer);
 	l->transfer = NULL;
 	loop_timer_stop(l->patience);
+	loop_defer_cancel(l->parts->loop, &l->go_on);
 }
 
 void
@@ -48,17 +29,34 @@ listing_free(struct listing *l)
 	if (l == NULL)
 		return;
 	listing_stop(l);
-	for (size_t i = 0; i < l->count; i++)
-		free(l->models[i]);
-	free(l->models);
+	roster_clear(&l->models);
 	head_copy_clear(&l->refusal);
 	provider_free(l->provider);
 	loop_timer_free(l->patience);
+	free(l->label);
 	free(l);
 }
 
 static void
-listing_fail(struct listing *l, const struct failure *f)
+listing_conclude(struct listing *l)
+{
+	struct listing_end e = { .provider = l->provider, .models = &l->models,
+		.count = l->models.count };
+
+	if (l->dead)
+		return;
+	listing_stop(l);
+	e.latency_ms = l->latency_ms >= 0 ? l->latency_ms : clock_monotonic_ms() - l->started_ms;
+	e.key_sent = l->key_sent;
+	if (!l->listed) {
+		failure_redact(&l->failure);
+		e.failure = &l->failure;
+	}
+	l->on_end(l->arg, &e);
+}
+
+static void
+step_fail(struct listing *l, const struct failure *f)
 {
 	if (l->judged)
 		return;
@@ -67,49 +65,17 @@ listing_fail(struct listing *l, const struct failure *f)
 }
 
 static void
-listing_fail_own(struct listing *l, enum failure_class class, const char *kind)
+step_fail_own(struct listing *l, enum failure_class class, const char *kind)
 {
 	struct failure f = FAILURE_INIT;
 
 	f.class = class;
 	snprintf(f.kind, sizeof(f.kind), "%s", kind);
-	listing_fail(l, &f);
+	step_fail(l, &f);
 }
 
 static void
-listing_conclude(struct listing *l)
-{
-	struct listing_end e = { .models = (const char *const *)l->models, .count = l->count };
-
-	if (l->dead)
-		return;
-	listing_stop(l);
-	e.latency_ms = clock_monotonic_ms() - l->started_ms;
-	e.key_sent = l->key_sent;
-	if (l->failed) {
-		failure_redact(&l->failure);
-		e.failure = &l->failure;
-	}
-	l->on_end(l->arg, &e);
-}
-
-static void
-listing_add(void *arg, const struct listed_model *m)
-{
-	struct listing *l = arg;
-	struct slice id = m->id;
-
-	if (l->count == MODELS_MAX || id.len == 0 || id.len > MODEL_ID_MAX)
-		return;
-	if (l->count == l->room) {
-		l->room = l->room > 0 ? l->room * 2 : 16;
-		l->models = xrealloc(l->models, l->room * sizeof(*l->models));
-	}
-	l->models[l->count++] = slice_dup(id);
-}
-
-static void
-listing_refused(struct listing *l, struct slice body)
+step_refused(struct listing *l, struct slice body)
 {
 	struct failure f = FAILURE_INIT;
 
@@ -117,7 +83,103 @@ listing_refused(struct listing *l, struct slice body)
 	if (f.class == FAILURE_NONE)
 		f.class = FAILURE_SERVER;
 	f.http_status = l->refusal.head.status;
-	listing_fail(l, &f);
+	step_fail(l, &f);
+}
+
+/* ---- one step ---- */
+
+static const struct transfer_callbacks listing_callbacks;
+
+/* 1: asked. 0: nothing to ask in this step. */
+static int
+step_ask(struct listing *l, struct error *err)
+{
+	struct endpoint endpoint;
+	struct wire_request wire;
+	int r = 0;
+
+	wire_request_init(&wire);
+	if (!listing_step_request(l, &wire))
+		goto out;
+	if ((r = endpoint_open(&endpoint, l->parts->credentials, l->provider, l->label,
+	        l->dialect->auth_style, err)) != 0)
+		goto out;
+	l->key_sent = endpoint.key != NULL;
+	endpoint.connect_ms = l->timeout_ms;
+	endpoint.first_byte_ms = l->timeout_ms;
+	endpoint.silence_ms = l->timeout_ms;
+	endpoint.total_ms = l->timeout_ms;
+	head_copy_clear(&l->refusal);
+	l->judged = l->failed = false;
+	l->asked_ms = clock_monotonic_ms();
+	l->transfer = transfer_start(l->parts->upstream, l->dialect->carrier, l->dialect->framing,
+	    &endpoint, &wire, &listing_callbacks, l, err);
+	r = l->transfer != NULL ? 1 : err->code;
+out:
+	wire_request_clear(&wire);
+	return r;
+}
+
+/* From this step on to the first that has something to ask. 0 when none is left. */
+static int
+listing_advance(struct listing *l, struct error *err)
+{
+	int r = 0;
+
+	while (l->step != STEP_NONE && (r = step_ask(l, err)) == 0)
+		l->step++;
+	return r;
+}
+
+static void
+listing_go_on(void *arg)
+{
+	struct listing *l = arg;
+	struct error err = ERROR_INIT;
+
+	if (listing_advance(l, &err) == 1)
+		return;
+	if (!l->listed && !l->failed) {
+		l->judged = false;
+		step_fail_own(l, FAILURE_PROTOCOL, "content_type");
+	}
+	listing_conclude(l);
+}
+
+/* Whether it makes sense to ask the same server something else. */
+static bool
+speaks(const struct failure *f)
+{
+	return f->class != FAILURE_NETWORK && f->class != FAILURE_TIMEOUT &&
+	    f->class != FAILURE_AUTH && f->class != FAILURE_CONFIG;
+}
+
+static bool
+step_gives_list(enum step s)
+{
+	return s == STEP_NATIVE || s == STEP_NATIVE_OLD || s == STEP_LIST;
+}
+
+static void
+step_over(struct listing *l)
+{
+	bool fine = !l->failed;
+
+	if (!fine && (l->step == STEP_HEALTH || l->step == STEP_LIST ||
+	    (!l->listed && !speaks(&l->failure)))) {
+		listing_conclude(l);
+		return;
+	}
+	if (fine && step_gives_list(l->step) && !l->listed) {
+		l->listed = true;
+		l->latency_ms = clock_monotonic_ms() - l->asked_ms;
+		loop_timer_start(l->patience, FACTS_MS < l->timeout_ms ? FACTS_MS : l->timeout_ms);
+	} else if (!fine && step_gives_list(l->step)) {
+		roster_clear(&l->models);
+	}
+	if (l->step != STEP_SHOW || (!fine && !speaks(&l->failure)))
+		l->step++;
+	loop_defer(l->parts->loop, &l->go_on, listing_go_on, l);
 }
 
 static void
@@ -125,7 +187,6 @@ listing_on_head(void *arg, const struct wire_head *head)
 {
 	struct listing *l = arg;
 
-	attempt_limits(l->parts, l->provider, l->dialect, head);
 	if (head->status >= 300)
 		head_copy_set(&l->refusal, head);
 }
@@ -146,9 +207,9 @@ listing_on_body(void *arg, struct slice body)
 	if (l->dead || l->judged)
 		return;
 	if (l->refusal.head.status >= 300)
-		listing_refused(l, body);
-	else if (l->dialect->list_reply(body, listing_add, l) != 0)
-		listing_fail_own(l, FAILURE_PROTOCOL, "content_type");
+		step_refused(l, body);
+	else if (listing_step_read(l, body) != 0)
+		step_fail_own(l, FAILURE_PROTOCOL, "content_type");
 	else
 		l->judged = true;
 }
@@ -159,24 +220,21 @@ listing_on_end(void *arg, const struct failure *failure)
 	struct listing *l = arg;
 
 	l->transfer = NULL;
+	if (l->dead)
+		return;
 	if (!l->judged) {
-		if (failure != NULL && failure->class != FAILURE_NONE)
-			listing_fail(l, failure);
+		/* a health check may answer "ok", or nothing but its status */
+		if (l->step == STEP_HEALTH && l->refusal.head.status == 0 && failure != NULL &&
+		    (failure->class == FAILURE_NONE || failure->class == FAILURE_PROTOCOL))
+			l->judged = true;
+		else if (failure != NULL && failure->class != FAILURE_NONE)
+			step_fail(l, failure);
 		else if (l->refusal.head.status >= 300)
-			listing_refused(l, (struct slice){ NULL, 0 });
+			step_refused(l, (struct slice){ NULL, 0 });
 		else
-			listing_fail_own(l, FAILURE_PROTOCOL, "content_type");
+			step_fail_own(l, FAILURE_PROTOCOL, "content_type");
 	}
-	listing_conclude(l);
-}
-
-static void
-listing_late(void *arg)
-{
-	struct listing *l = arg;
-
-	listing_fail_own(l, FAILURE_TIMEOUT, "total");
-	listing_conclude(l);
+	step_over(l);
 }
 
 static const struct transfer_callbacks listing_callbacks = {
@@ -185,6 +243,20 @@ static const struct transfer_callbacks listing_callbacks = {
 	.on_body = listing_on_body,
 	.on_end = listing_on_end,
 };
+
+static void
+listing_late(void *arg)
+{
+	struct listing *l = arg;
+
+	if (!l->listed) {
+		l->judged = false;
+		step_fail_own(l, FAILURE_TIMEOUT, "total");
+	}
+	listing_conclude(l);
+}
+
+/* ---- life ---- */
 
 bool
 listing_possible(const struct provider *provider)
@@ -197,12 +269,11 @@ listing_possible(const struct provider *provider)
 
 struct listing *
 listing_start(const struct attempt_parts *parts, const struct provider *provider,
-    const char *label, int64_t timeout_ms, void (*on_end)(void *arg, const struct listing_end *e),
-    void *arg, struct error *err)
+    const char *label, bool health, int64_t timeout_ms,
+    void (*on_end)(void *arg, const struct listing_end *e), void *arg, struct error *err)
 {
 	struct listing *l;
-	struct endpoint endpoint;
-	struct wire_request wire;
+	int r;
 
 	if (!listing_possible(provider)) {
 		error_set(err, MP_E_INVALID_STATE, "it has no list of models");
@@ -214,32 +285,19 @@ listing_start(const struct attempt_parts *parts, const struct provider *provider
 	l->arg = arg;
 	l->provider = provider_copy(provider);
 	l->dialect = dialect_find(provider->dialect);
+	l->label = xstrdup(label);
+	l->health = health;
+	l->show = (size_t)-1;
+	l->timeout_ms = timeout_ms;
+	l->latency_ms = -1;
 	l->started_ms = clock_monotonic_ms();
 	l->patience = loop_timer_new(parts->loop, listing_late, l);
-
-	wire_request_init(&wire);
-	if (endpoint_open(&endpoint, parts->credentials, l->provider, label,
-	        l->dialect->auth_style, err) != 0)
-		goto fail;
-	if (l->dialect->list_request(l->provider, &wire) != 0) {
-		error_set(err, MP_E_INTERNAL, "the request could not be made");
-		goto fail;
+	if ((r = listing_advance(l, err)) != 1) {
+		if (r == 0)
+			error_set(err, MP_E_INTERNAL, "the request could not be made");
+		listing_free(l);
+		return NULL;
 	}
-	l->key_sent = endpoint.key != NULL;
-	endpoint.connect_ms = timeout_ms;
-	endpoint.first_byte_ms = timeout_ms;
-	endpoint.silence_ms = timeout_ms;
-	endpoint.total_ms = timeout_ms;
-	l->transfer = transfer_start(parts->upstream, l->dialect->carrier, l->dialect->framing,
-	    &endpoint, &wire, &listing_callbacks, l, err);
-	if (l->transfer == NULL)
-		goto fail;
 	loop_timer_start(l->patience, timeout_ms);
-	wire_request_clear(&wire);
 	return l;
-
-fail:
-	wire_request_clear(&wire);
-	listing_free(l);
-	return NULL;
 }

@@ -1,15 +1,22 @@
 /* listing.h - one question to a provider: which models do you have? It shows whether the endpoint
- * answers and the key is good, and costs nothing. Belongs to a probe or a detection. */
+ * answers and the key is good, and costs nothing. Belongs to a probe or a detection.
+ *
+ * Where the answer comes from: the health check (if asked for and not the list itself), then the list: LM
+ * Studio's own API where the provider has the feature "lmstudio-api", else the dialect's. Then what a
+ * server tells beside it: what is loaded and the context in use (Ollama, llama.cpp), and the models that
+ * have to be asked for one by one. A failure there costs only the facts. */
 #ifndef SERVER_CALL_LISTING_H
 #define SERVER_CALL_LISTING_H
 
 #include "server/call/attempt.h"
+#include "server/model/roster.h"
 
 struct listing;
 
 struct listing_end {
 	const struct failure *failure; /* NULL = it answered; redacted */
-	const char *const *models;
+	const struct provider *provider; /* as it was asked */
+	struct roster *models;           /* in the server's order; the content may be taken */
 	size_t count;
 	int64_t latency_ms;
 	bool key_sent;
@@ -18,8 +25,8 @@ struct listing_end {
 /* on_end comes once, from the loop, unless stopped. provider is copied. NULL and err when nothing can be
  * sent: no key, or MP_E_INVALID_STATE when the provider's dialect has no list. */
 struct listing *listing_start(const struct attempt_parts *parts, const struct provider *provider,
-    const char *label, int64_t timeout_ms, void (*on_end)(void *arg, const struct listing_end *e),
-    void *arg, struct error *err);
+    const char *label, bool health, int64_t timeout_ms,
+    void (*on_end)(void *arg, const struct listing_end *e), void *arg, struct error *err);
 bool listing_possible(const struct provider *provider);
 void listing_stop(struct listing *l);
 /* Only from loop_defer, as attempt_free. NULL is harmless. */

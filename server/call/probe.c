@@ -153,14 +153,15 @@ probe_ask(struct probe *p)
 
 /* ---- the list of models, with the key ---- */
 
+/* The list is kept before; `first` of it is asked when no model was named. */
 static void
-probe_ask_listed(struct probe *p, const struct listing_end *e)
+probe_ask_listed(struct probe *p, const char *first)
 {
-	if (p->target.model[0] == '\0' && e->count > 0) {
+	if (p->target.model[0] == '\0' && first != NULL) {
 		struct target named;
 
 		target_init(&named);
-		target_set(&named, p->target.provider, e->models[0], NULL, p->target.label);
+		target_set(&named, p->target.provider, first, NULL, p->target.label);
 		target_clear(&p->target);
 		p->target = named;
 	}
@@ -175,11 +176,14 @@ probe_listed(void *arg, const struct listing_end *e)
 	struct error err = ERROR_INIT;
 	struct story s = { .target = &p->target, .checking = true, .key_sent = e->key_sent,
 		.timeout_ms = p->timeout_ms };
+	char *first = NULL;
 
 	p->latency_ms = e->latency_ms;
 	if (e->failure == NULL) {
 		p->models = (int64_t)e->count;
-		providers_set_models_count(parts->providers, p->target.provider, p->models);
+		if (e->count > 0)
+			first = xstrdup(e->models->models[0].id);
+		probes_keep_list(p->owner, e->provider, e->models);
 	} else {
 		/* Some servers have no list: then only the model itself can tell. */
 		if (e->failure->class == FAILURE_NOT_FOUND && p->target.model[0] != '\0') {
@@ -196,9 +200,10 @@ probe_listed(void *arg, const struct listing_end *e)
 	if (e->failure != NULL)
 		probe_done(p, &err);
 	else if (p->deep)
-		probe_ask_listed(p, e);
+		probe_ask_listed(p, first);
 	else
 		probe_done(p, NULL);
+	free(first);
 }
 
 /* ---- the login that the provider's own program holds ---- */
@@ -254,8 +259,8 @@ probe_begin(void *arg)
 			probe_done(p, NULL);
 		return;
 	} else {
-		p->listing = listing_start(parts, provider, p->target.label, p->timeout_ms,
-		    probe_listed, p, &err);
+		p->listing = listing_start(parts, provider, p->target.label, true,
+		    p->timeout_ms, probe_listed, p, &err);
 		if (p->listing != NULL)
 			return;
 	}
@@ -299,6 +304,26 @@ probes_new(struct loop *loop, struct upstream *up, struct providers *ps, struct 
 }
 
 void
+probes_remember(struct probes *p, struct discovered *d, struct changes *c)
+{
+	p->discovered = d;
+	p->changes = c;
+}
+
+void
+probes_keep_list(struct probes *p, const struct provider *asked, struct roster *models)
+{
+	const struct provider *pr = providers_find_id(p->parts.providers, asked->id);
+
+	/* it may have been removed or moved while the answer was on its way */
+	if (pr == NULL || pr->base_url == NULL || strcmp(pr->base_url, asked->base_url) != 0)
+		return;
+	providers_set_models_count(p->parts.providers, pr->name, (int64_t)models->count);
+	if (p->discovered != NULL)
+		discovered_set(p->discovered, pr, models, clock_wall_ms());
+}
+
+void
 probes_free(struct probes *p)
 {
 	if (p == NULL)
@@ -308,5 +333,6 @@ probes_free(struct probes *p)
 		probe_free(each);
 	}
 	detections_free(p);
+	recognitions_free(p);
 	free(p);
 }

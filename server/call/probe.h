@@ -11,6 +11,10 @@ struct probe;
 struct probes *probes_new(struct loop *loop, struct upstream *up, struct providers *ps,
     struct credentials *cs, struct calls *calls);
 void probes_free(struct probes *p);
+/* Lists that come in are kept from now on, and a server that moved is followed. Both outlive p. */
+struct changes;
+struct discovered;
+void probes_remember(struct probes *p, struct discovered *d, struct changes *c);
 
 struct probe_result {
 	int code; /* 0 = ok, else MP_E_... */
@@ -27,12 +31,21 @@ struct probe *probe_start(struct probes *p, const struct target *t, bool deep, i
     void (*on_done)(void *arg, const struct probe_result *r), void *arg, struct error *err);
 void probe_cancel(struct probe *p);
 
-/* Looks for the local servers the catalogue names (auto_detect), all at once, 1 s each. on_found comes per
- * server with its model ids; on_done once. Their status is reported to providers. */
+/* Looks for the local servers the catalogue names (auto_detect) on this machine, all at once: first whether
+ * somebody listens at all, only then, in 1 s, what answers. ollama_host (NULL = none) is a second place to
+ * look for Ollama, as its own programs read OLLAMA_HOST; a provider the user did not set up himself, or that
+ * does not answer where it is, moves there when it answers. on_found comes per server with its models (NULL
+ * when it wants a key first); on_done once, from the loop. Their status is reported to providers. */
 struct detection;
-struct detection *detect_start(struct probes *p,
-    void (*on_found)(void *arg, const char *provider, const char *const *models, size_t count),
-    void (*on_done)(void *arg), void *arg);
+struct roster;
+struct found_server {
+	const struct provider *provider; /* as it is now */
+	const struct roster *models;
+	bool moved; /* its address is another one now */
+};
+struct detection *detect_start(struct probes *p, const char *ollama_host,
+    void (*on_found)(void *arg, const struct found_server *f), void (*on_done)(void *arg),
+    void *arg);
 void detect_cancel(struct detection *d);
 
 #endif

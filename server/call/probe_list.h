@@ -4,15 +4,23 @@
 
 #include "server/call/attempt.h"
 #include "server/call/probe.h"
+#include "server/state/discovered.h"
 
 struct probes {
 	struct attempt_parts parts;
 	struct calls *calls;
+	struct changes *changes;       /* NULL: nothing of a provider is changed */
+	struct discovered *discovered; /* NULL: lists are not kept */
 	struct probe *probes;
 	struct detection *detections;
+	struct recognition *recognitions;
 };
+
+/* A fresh list for the cache, of a provider as it was asked; takes its content. */
+void probes_keep_list(struct probes *p, const struct provider *asked, struct roster *models);
 
 /* Frees every detection of the set at once. */
 void detections_free(struct probes *p);
+void recognitions_free(struct probes *p);
 
 #endif

@@ -61,7 +61,25 @@ is_provider(void *arg, struct slice name)
 
 /* ---- a provider alone ---- */
 
-/* Its first model: of the user's, of its aliases, of the catalogue; NULL when none is known. */
+/* Of what it listed: a local server's loaded model, or its first; elsewhere a choice would cost money, so
+ * only when there is none to make. */
+static const char *
+listed_default(const struct resolver *r, const struct provider *p)
+{
+	const struct discovered_list *l = discovered_list(models_discovered(r->ms), p);
+
+	if (l == NULL || l->models.count == 0)
+		return NULL;
+	if (p->type != PROVIDER_LOCAL)
+		return l->models.count == 1 ? l->models.models[0].id : NULL;
+	for (size_t i = 0; i < l->models.count; i++)
+		if (l->models.models[i].loaded == 1)
+			return l->models.models[i].id;
+	return l->models.models[0].id;
+}
+
+/* Its first model: of the user's, of its aliases, of the catalogue, of its own list; NULL when none is
+ * known. */
 static const char *
 default_model(const struct resolver *r, const struct provider *p)
 {
@@ -80,7 +98,7 @@ default_model(const struct resolver *r, const struct provider *p)
 		if (strncmp(p->id, "catalogue:", 10) == 0 && strcmp(p->id + 10, m->provider) == 0)
 			return m->model;
 	}
-	return NULL;
+	return listed_default(r, p);
 }
 
 static int
@@ -181,6 +199,18 @@ match_catalogue(const struct resolver *r, const char *word, bool enabled, struct
 	}
 }
 
+static void
+match_discovered(const struct resolver *r, const char *word, bool enabled, struct matches *m)
+{
+	for (size_t i = 0; i < providers_count(r->ps); i++) {
+		const struct provider *p = providers_at(r->ps, i);
+
+		if (p->enabled == enabled &&
+		    discovered_find(models_discovered(r->ms), p, word) != NULL)
+			match_add(m, p, word, "model that %s listed");
+	}
+}
+
 static int
 ambiguous(const struct resolver *r, const char *word, const struct matches *m)
 {
@@ -234,6 +264,15 @@ guess(struct guesses *g, const char *name, const char *provider, const char *mod
 }
 
 static void
+guess_listed(const struct resolver *r, const struct provider *p, struct guesses *g)
+{
+	const struct discovered_list *l = discovered_list(models_discovered(r->ms), p);
+
+	for (size_t i = 0; l != NULL && i < l->models.count; i++)
+		guess(g, l->models.models[i].id, p->name, l->models.models[i].id);
+}
+
+static void
 guess_all(const struct resolver *r, struct guesses *g)
 {
 	for (size_t i = 0; i < models_count(r->ms); i++) {
@@ -263,6 +302,8 @@ guess_all(const struct resolver *r, struct guesses *g)
 		if (p != NULL)
 			guess(g, c->model, p->name, c->model);
 	}
+	for (size_t i = 0; i < providers_count(r->ps); i++)
+		guess_listed(r, providers_at(r->ps, i), g);
 }
 
 /* "opnrouter:gpt-4": the part before the separator is nearly a provider. */
@@ -333,6 +374,8 @@ resolve_word(const struct resolver *r, const char *word)
 		match_configured(r, word, !off, &m);
 	for (int off = 0; off < 2 && m.count == 0; off++)
 		match_catalogue(r, word, !off, &m);
+	for (int off = 0; off < 2 && m.count == 0; off++)
+		match_discovered(r, word, !off, &m);
 	if (m.count == 1) {
 		target_copy(r->out, &m.list[0]);
 		because(r, m.kind[0], m.list[0].provider, "");

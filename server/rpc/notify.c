@@ -135,7 +135,7 @@ pack_changed_model(struct pack *p, const struct rpc_parts *parts, const char *ke
 	if (model == NULL || (pr = providers_find(parts->providers, name)) == NULL ||
 	    (entry = models_find(parts->models, pr->name, model)) == NULL)
 		return;
-	pack_model(p, pr, model, entry);
+	pack_model(p, parts, pr, model, entry);
 }
 
 static void

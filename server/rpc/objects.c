@@ -1,9 +1,12 @@
 #include "server/rpc/objects.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "server/base/clock.h"
 #include "server/state/catalogue.h"
+
+#define CONTEXT_SMALL 16384
 
 /* ---- models ---- */
 
@@ -31,22 +34,80 @@ find_catalogue_model(const char *provider, const char *model)
 	return NULL;
 }
 
-void
-pack_model_members(struct pack *p, const struct provider *pr, const char *model,
-    const struct model_entry *entry, bool with_rev)
+static const struct roster_model *
+find_listed(const struct rpc_parts *parts, const struct provider *pr, const char *model)
 {
 	const char *upstream = provider_alias_model(pr, model);
+
+	return discovered_find(models_discovered(parts->models), pr,
+	    upstream != NULL ? upstream : model);
+}
+
+bool
+context_warning(const struct rpc_parts *parts, const struct provider *pr, const char *model,
+    char *text, size_t size)
+{
+	const struct roster_model *m = find_listed(parts, pr, model);
+
+	if (m == NULL || pr->type != PROVIDER_LOCAL || m->context_tokens == 0 ||
+	    m->context_tokens >= CONTEXT_SMALL)
+		return false;
+	snprintf(text, size, "%.120s has only %lld tokens of context: long chats and files will not "
+	    "fit; give it more in the server's settings", model, (long long)m->context_tokens);
+	return true;
+}
+
+/* What the provider said of it, and when. */
+static void
+pack_listed(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const struct roster_model *m)
+{
+	const struct discovered_list *l = discovered_list(models_discovered(parts->models), pr);
+	int64_t age_ms = clock_wall_ms() - l->fetched_ms;
+
+	pack_kv_str(p, "title", m->title);
+	pack_str(p, "abilities");
+	pack_array_begin(p);
+	for (unsigned i = 0; i < MODEL_ABILITIES; i++)
+		if (m->abilities & (1u << i))
+			pack_str(p, model_ability_name((enum model_ability)(1u << i)));
+	pack_array_end(p);
+	if (m->loaded >= 0)
+		pack_kv_bool(p, "loaded", m->loaded == 1);
+	pack_kv_int(p, "age_ms", age_ms > 0 ? age_ms : 0);
+}
+
+static void
+pack_size(struct pack *p, const char *key, int64_t listed, int64_t known)
+{
+	if (listed > 0 || known > 0)
+		pack_kv_int(p, key, listed > 0 ? listed : known);
+}
+
+void
+pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *model, const struct model_entry *entry, bool with_rev)
+{
+	const char *upstream = provider_alias_model(pr, model);
+	const struct roster_model *listed = find_listed(parts, pr, model);
 	const struct catalogue_model *known;
+	char warning[320];
 
 	pack_ref(p, pr->name, model);
 	if (upstream != NULL && strcmp(upstream, model) != 0)
 		pack_kv_str(p, "upstream", upstream);
 	known = find_catalogue_model(pr->name, upstream != NULL ? upstream : model);
-	if (known != NULL && known->context_tokens > 0)
-		pack_kv_int(p, "context_tokens", known->context_tokens);
-	if (known != NULL && known->output_tokens > 0)
-		pack_kv_int(p, "output_tokens", known->output_tokens);
-	pack_kv_str(p, "source", entry != NULL && entry->listed ? "user" : "catalog");
+	/* the provider knows better than what we were shipped with */
+	pack_size(p, "context_tokens", listed != NULL ? listed->context_tokens : 0,
+	    known != NULL ? known->context_tokens : 0);
+	pack_size(p, "output_tokens", listed != NULL ? listed->output_tokens : 0,
+	    known != NULL ? known->output_tokens : 0);
+	pack_kv_str(p, "source", entry != NULL && entry->listed ? "user"
+	    : known == NULL && upstream == NULL && listed != NULL ? "discovered" : "catalog");
+	if (listed != NULL)
+		pack_listed(p, parts, pr, listed);
+	if (context_warning(parts, pr, model, warning, sizeof warning))
+		pack_kv_str(p, "warning", warning);
 	if (entry == NULL)
 		return;
 	pack_kv_str(p, "nick", entry->nick);
@@ -58,11 +119,11 @@ pack_model_members(struct pack *p, const struct provider *pr, const char *model,
 }
 
 void
-pack_model(struct pack *p, const struct provider *pr, const char *model,
-    const struct model_entry *entry)
+pack_model(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *model, const struct model_entry *entry)
 {
 	pack_map_begin(p);
-	pack_model_members(p, pr, model, entry, true);
+	pack_model_members(p, parts, pr, model, entry, true);
 	pack_map_end(p);
 }
 
@@ -75,7 +136,7 @@ pack_models(struct pack *p, const struct rpc_parts *parts)
 		const struct provider *pr = providers_find(parts->providers, e->provider);
 
 		if (pr != NULL)
-			pack_model(p, pr, e->model, e);
+			pack_model(p, parts, pr, e->model, e);
 	}
 	pack_array_end(p);
 }

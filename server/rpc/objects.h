@@ -31,11 +31,14 @@ void pack_provider_members(struct pack *p, const struct rpc_parts *parts, const 
     const char *active, bool with_rev);
 void pack_provider(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *active);
-/* entry NULL: a catalogue model or an alias. */
-void pack_model_members(struct pack *p, const struct provider *pr, const char *model,
-    const struct model_entry *entry, bool with_rev);
-void pack_model(struct pack *p, const struct provider *pr, const char *model,
-    const struct model_entry *entry);
+/* entry NULL: a catalogue model, an alias, or one that the provider listed. */
+void pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *model, const struct model_entry *entry, bool with_rev);
+void pack_model(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *model, const struct model_entry *entry);
+/* A local model whose usable context is too small for serious work: the sentence, else false. */
+bool context_warning(const struct rpc_parts *parts, const struct provider *pr, const char *model,
+    char *text, size_t size);
 /* The winner of a route. */
 void pack_route(struct pack *p, const struct route *r);
 void pack_layer(struct pack *p, const struct layer *l);

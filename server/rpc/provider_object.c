@@ -94,6 +94,11 @@ view_health(const struct rpc_parts *parts, const struct provider *p, struct prov
 
 	providers_health(parts->providers, p->name, &h);
 	v->since_ms = h.since_ms;
+	/* nobody installed a server by having it in the catalogue: it has to be seen first */
+	if (h.since_ms == 0 && p->auto_detect && p->type == PROVIDER_LOCAL) {
+		view_error(v, STATUS_ERROR, MP_E_PROVIDER_UNAVAILABLE, "not seen yet", 0);
+		return;
+	}
 	if (view_limits(parts, p, v) || h.code == 0)
 		return;
 	v->until_ms = h.until_ms;
@@ -155,8 +160,11 @@ pack_proxy(struct pack *p, const char *proxy)
 static size_t
 models_known(const struct rpc_parts *parts, const struct provider *pr)
 {
+	const struct discovered_list *l = discovered_list(models_discovered(parts->models), pr);
 	size_t n = pr->alias_count;
 
+	if (l != NULL)
+		return l->models.count;
 	for (size_t i = 0; i < catalogue_model_count(); i++)
 		if (strcmp(catalogue_model(i)->provider, pr->name) == 0)
 			n++;
@@ -235,6 +243,27 @@ pack_limits(struct pack *p, const struct limits *l)
 	pack_array_end(p);
 }
 
+/* The same service elsewhere, and which of them is in use. */
+static void
+pack_regions(struct pack *p, const struct provider *pr)
+{
+	const char *name = catalogue_name(pr->id);
+	const struct catalogue_region *r = name != NULL ? catalogue_region(name, 0) : NULL;
+	const char *here = NULL;
+
+	if (r == NULL)
+		return;
+	pack_str(p, "regions");
+	pack_map_begin(p);
+	for (size_t i = 1; r != NULL; r = catalogue_region(name, i++)) {
+		pack_kv_str(p, r->word, r->url);
+		if (pr->base_url != NULL && strcmp(pr->base_url, r->url) == 0)
+			here = r->word;
+	}
+	pack_map_end(p);
+	pack_kv_str(p, "region", here);
+}
+
 static void
 pack_rate_limits(struct pack *p, const struct provider *pr)
 {
@@ -287,6 +316,7 @@ pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struc
 	const struct credential *c = credentials_find(parts->credentials, pr->name, NULL);
 
 	pack_definition(p, pr);
+	pack_regions(p, pr);
 	pack_rate_limits(p, pr);
 	pack_limits(p, providers_limits(parts->providers, pr->name));
 	if (c != NULL) {

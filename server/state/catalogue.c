@@ -35,6 +35,11 @@ static const struct catalogue_model models[] = {
 #include "server/state/catalogue.def"
 };
 
+static const struct catalogue_region regions[] = {
+#define REGION(provider, word, url) { provider, word, url },
+#include "server/state/catalogue.def"
+};
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 size_t
@@ -116,4 +121,21 @@ const struct catalogue_model *
 catalogue_model(size_t i)
 {
 	return &models[i];
+}
+
+const struct catalogue_region *
+catalogue_region(const char *provider, size_t i)
+{
+	for (size_t k = 0; k < COUNT(regions); k++)
+		if (strcmp(regions[k].provider, provider) == 0 && i-- == 0)
+			return &regions[k];
+	return NULL;
+}
+
+const char *
+catalogue_name(const char *id)
+{
+	static const char prefix[] = "catalogue:";
+
+	return strncmp(id, prefix, sizeof prefix - 1) == 0 ? id + sizeof prefix - 1 : NULL;
 }

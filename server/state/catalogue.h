@@ -11,6 +11,13 @@ struct catalogue_model {
 	int64_t output_tokens;  /* 0 = unknown */
 };
 
+/* Where else a provider may be asked. */
+struct catalogue_region {
+	const char *provider;
+	const char *word; /* "cn" */
+	const char *url;
+};
+
 size_t catalogue_provider_count(void);
 /* A fresh provider the caller frees; its id is fixed: "catalogue:<name>". */
 struct provider *catalogue_provider(size_t i);
@@ -18,5 +25,9 @@ struct provider *catalogue_provider(size_t i);
 const char *catalogue_also_known_as(size_t i);
 size_t catalogue_model_count(void);
 const struct catalogue_model *catalogue_model(size_t i);
+/* The i-th region of a row; NULL = no more. */
+const struct catalogue_region *catalogue_region(const char *provider, size_t i);
+/* The name behind a fixed id, "qwen" of "catalogue:qwen"; NULL when it is no provider of ours. */
+const char *catalogue_name(const char *id);
 
 #endif

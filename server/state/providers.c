@@ -411,7 +411,8 @@ providers_forget_failure(struct providers *ps, const struct provider *p)
 		return;
 	e->health.code = 0;
 	e->health.until_ms = 0;
-	e->health.since_ms = clock_wall_ms();
+	/* a server that is only looked for is where nobody has looked yet */
+	e->health.since_ms = e->p->auto_detect ? 0 : clock_wall_ms();
 	free(e->health.message);
 	e->health.message = NULL;
 }

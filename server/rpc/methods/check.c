@@ -4,9 +4,12 @@
 
 #include "protocol/base/str.h"
 #include "server/call/probe.h"
+#include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 
 #define CHECK_MS 20000
+#define WARNINGS_MAX 4
+#define MODELS_MAX 2000 /* of one server in a reply; models_count tells of all */
 
 /* ---- provider.check ---- */
 
@@ -14,6 +17,33 @@ struct check {
 	struct rpc_request *req;
 	struct probe *probe;
 };
+
+static void
+pack_check_warnings(struct pack *p, const struct rpc_parts *parts, const struct target *t)
+{
+	const struct provider *pr = providers_find(parts->providers, t->provider);
+	const struct discovered_list *l;
+	char text[320];
+	size_t n = 0;
+
+	l = pr != NULL ? discovered_list(models_discovered(parts->models), pr) : NULL;
+	if (l == NULL)
+		return;
+	pack_str(p, "warnings");
+	pack_array_begin(p);
+	if (t->model[0] != '\0' && context_warning(parts, pr, t->model, text, sizeof text))
+		pack_str(p, text);
+	/* nothing was named: those in memory are the ones that are used */
+	for (size_t i = 0; t->model[0] == '\0' && i < l->models.count && n < WARNINGS_MAX; i++) {
+		const struct roster_model *m = &l->models.models[i];
+
+		if (m->loaded == 1 && context_warning(parts, pr, m->id, text, sizeof text)) {
+			pack_str(p, text);
+			n++;
+		}
+	}
+	pack_array_end(p);
+}
 
 static void
 check_done(void *arg, const struct probe_result *r)
@@ -38,6 +68,8 @@ check_done(void *arg, const struct probe_result *r)
 		pack_kv_int(p, "models", r->models);
 	if (r->first_token_ms >= 0)
 		pack_kv_int(p, "first_token_ms", r->first_token_ms);
+	if (r->code == 0)
+		pack_check_warnings(p, rpc_parts(c->req), r->target);
 	rpc_finish(c->req);
 	free(c);
 }
@@ -113,24 +145,25 @@ detecting_free(struct detecting *d)
 }
 
 static void
-detect_found(void *arg, const char *provider, const char *const *models, size_t count)
+detect_found(void *arg, const struct found_server *f)
 {
 	struct detecting *d = arg;
-	const struct provider *pr = providers_find(d->parts->providers, provider);
+	const struct provider *pr = f->provider;
+	size_t count = f->models != NULL ? f->models->count : 0;
 	struct pack *p = &d->pack;
 
-	if (pr == NULL)
-		return;
 	pack_map_begin(p);
 	pack_kv_str(p, "name", pr->name);
 	pack_kv_str(p, "type", provider_type_name(pr->type));
 	pack_kv_str(p, "dialect", pr->dialect);
 	pack_kv_str(p, "base_url", pr->base_url);
+	pack_kv_bool(p, "moved", f->moved);
+	pack_kv_bool(p, "wants_key", f->models == NULL);
 	pack_kv_int(p, "models_count", (int64_t)count);
 	pack_str(p, "models");
 	pack_array_begin(p);
-	for (size_t i = 0; i < count; i++)
-		pack_str(p, models[i]);
+	for (size_t i = 0; i < count && i < MODELS_MAX; i++)
+		pack_str(p, f->models->models[i].id);
 	pack_array_end(p);
 	pack_map_end(p);
 }
@@ -166,6 +199,7 @@ rpc_provider_detect(struct rpc_request *req)
 	d->parts = rpc_parts(req);
 	pack_init(&d->pack, &d->found);
 	pack_array_begin(&d->pack);
-	d->detection = detect_start(d->parts->probes, detect_found, detect_done, d);
+	d->detection = detect_start(d->parts->probes, rpc_str(req, "ollama_host"),
+	    detect_found, detect_done, d);
 	return rpc_pending(req, detect_cancelled, d);
 }

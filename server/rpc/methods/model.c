@@ -4,12 +4,13 @@
 
 #include "server/base/clock.h"
 #include "server/call/route.h"
+#include "server/rpc/methods/refresh.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 #include "server/state/catalogue.h"
 #include "server/state/changes.h"
 
-#define MODELS_LIMIT 2000 /* a reply has at most 65 536 elements */
+#define MODELS_LIMIT 1500 /* a reply has at most 65 536 elements */
 
 /* ---- model.list ---- */
 
@@ -17,7 +18,7 @@
 struct item {
 	const struct provider *provider;
 	const char *model;
-	const struct model_entry *entry; /* NULL: the catalogue's */
+	const struct model_entry *entry; /* NULL: the catalogue's, or the provider's own list */
 };
 
 struct list {
@@ -50,6 +51,19 @@ item_compare(const void *a, const void *b)
 }
 
 static void
+collect_listed(const struct rpc_parts *parts, struct list *l)
+{
+	for (size_t i = 0; i < providers_count(parts->providers); i++) {
+		const struct provider *pr = providers_at(parts->providers, i);
+		const struct discovered_list *own;
+
+		own = discovered_list(models_discovered(parts->models), pr);
+		for (size_t k = 0; own != NULL && k < own->models.count; k++)
+			list_add(l, pr, own->models.models[k].id, NULL);
+	}
+}
+
+static void
 collect(const struct rpc_parts *parts, bool catalog, struct list *l)
 {
 	for (size_t i = 0; i < models_count(parts->models); i++) {
@@ -72,6 +86,8 @@ collect(const struct rpc_parts *parts, bool catalog, struct list *l)
 		if (pr != NULL)
 			list_add(l, pr, m->model, NULL);
 	}
+	if (catalog)
+		collect_listed(parts, l);
 	if (l->count > 0)
 		qsort(l->items, l->count, sizeof *l->items, item_compare);
 }
@@ -118,8 +134,8 @@ item_repeats(const struct list *l, size_t i)
 }
 
 static void
-pack_page(struct pack *p, const struct list *l, const struct provider *only, const char *query,
-    const char *cursor, int64_t limit)
+pack_page(struct pack *p, const struct rpc_parts *parts, const struct list *l,
+    const struct provider *only, const char *query, const char *cursor, int64_t limit)
 {
 	const struct item *last = NULL;
 	struct buf next = BUF_INIT;
@@ -137,7 +153,7 @@ pack_page(struct pack *p, const struct list *l, const struct provider *only, con
 			more = true;
 			break;
 		}
-		pack_model(p, it->provider, it->model, it->entry);
+		pack_model(p, parts, it->provider, it->model, it->entry);
 		last = it;
 		n++;
 	}
@@ -159,23 +175,70 @@ unknown_provider(struct rpc_request *req, const char *name)
 	return rpc_fail_err(req, &err);
 }
 
+/* What was asked, kept while the providers answer. The texts live as long as the request. */
+struct asked {
+	struct rpc_request *req;
+	struct refresh *refresh;
+	const char *name, *query, *cursor;
+	bool catalog;
+	int64_t limit;
+};
+
+static void
+pack_list(const struct asked *a, struct pack *p)
+{
+	const struct rpc_parts *parts = rpc_parts(a->req);
+	struct list l = { NULL, 0, 0 };
+
+	collect(parts, a->catalog, &l);
+	pack_page(p, parts, &l, a->name != NULL ? providers_find(parts->providers, a->name) : NULL,
+	    a->query, a->cursor, a->limit);
+	free(l.items);
+}
+
+static void
+refreshed(void *arg, const struct buf *warnings)
+{
+	struct asked *a = arg;
+	struct pack *p = rpc_result(a->req);
+
+	pack_list(a, p);
+	pack_str(p, "warnings");
+	pack_raw(p, warnings->data, warnings->len);
+	rpc_finish(a->req);
+	free(a);
+}
+
+static void
+refresh_unwanted(void *arg)
+{
+	struct asked *a = arg;
+
+	refresh_cancel(a->refresh);
+	free(a);
+}
+
 struct rpc_answer
 rpc_model_list(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
-	const char *name = rpc_str(req, "provider"), *query = rpc_str(req, "query");
-	const char *cursor = rpc_str(req, "cursor");
 	int64_t limit = rpc_int(req, "limit", MODELS_LIMIT);
 	const struct provider *only = NULL;
-	struct list l = { NULL, 0, 0 };
+	struct asked now, *later;
 
-	if (name != NULL && (only = providers_find(parts->providers, name)) == NULL)
-		return unknown_provider(req, name);
-	collect(parts, rpc_bool(req, "catalog", false), &l);
-	pack_page(rpc_result(req), &l, only, query, cursor,
-	    limit < MODELS_LIMIT ? limit : MODELS_LIMIT);
-	free(l.items);
-	return rpc_ok(req);
+	now = (struct asked){ req, NULL, rpc_str(req, "provider"), rpc_str(req, "query"),
+		rpc_str(req, "cursor"), rpc_bool(req, "catalog", false),
+		limit < MODELS_LIMIT ? limit : MODELS_LIMIT };
+	if (now.name != NULL && (only = providers_find(parts->providers, now.name)) == NULL)
+		return unknown_provider(req, now.name);
+	if (!rpc_bool(req, "refresh", false)) {
+		pack_list(&now, rpc_result(req));
+		return rpc_ok(req);
+	}
+	later = xcalloc(1, sizeof *later);
+	*later = now;
+	later->refresh = refresh_start(parts, only, refreshed, later);
+	return rpc_pending(req, refresh_unwanted, later);
 }
 
 /* ---- changes ---- */
@@ -189,8 +252,8 @@ model_result(struct rpc_request *req, const char *provider, const char *model)
 
 	if (pr == NULL)
 		return rpc_fail(req, MP_E_NOT_FOUND, "unknown provider \"%s\"", provider);
-	pack_model_members(rpc_result(req), pr, model, models_find(parts->models, provider, model),
-	    false);
+	pack_model_members(rpc_result(req), parts, pr, model,
+	    models_find(parts->models, provider, model), false);
 	return rpc_ok(req);
 }
 

@@ -6,6 +6,7 @@
 
 #include "protocol/limits.h"
 #include "server/dialect/dialect.h"
+#include "server/state/catalogue.h"
 
 #define FEATURES_MAX 64
 #define ALIASES_MAX 4096
@@ -22,6 +23,7 @@ struct field {
 	    struct error *err);
 	size_t at;
 	bool required; /* may not become empty */
+	const char *member; /* what of the provider it changes; NULL = what it is called */
 };
 
 static int
@@ -91,6 +93,38 @@ set_url(struct provider *p, const struct field *f, const struct value *v, const 
 	for (n = strlen(p->base_url); n > 0 && p->base_url[n - 1] == '/'; n--)
 		p->base_url[n - 1] = '\0';
 	return 0;
+}
+
+/* A region is a word for a base URL. */
+static int
+set_region(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	const char *name = catalogue_name(p->id);
+	const struct catalogue_region *r = name != NULL ? catalogue_region(name, 0) : NULL;
+	char *word = read_text(v, where, err);
+	struct buf words = BUF_INIT;
+	int rc = MP_E_INVALID_PARAMS;
+
+	(void)f;
+	if (word == NULL)
+		return rc;
+	for (size_t i = 1; r != NULL && strcmp(r->word, word) != 0; r = catalogue_region(name, i++))
+		buf_addf(&words, "%s%s", words.len > 0 ? ", " : "", r->word);
+	if (r != NULL) {
+		free(p->base_url);
+		p->base_url = xstrdup(r->url);
+		rc = 0;
+	} else if (words.len > 0) {
+		error_field(err, where, "unknown region \"%.64s\"", word);
+		error_hint(err, "regions of %s: %s", p->name, buf_str(&words));
+	} else {
+		error_field(err, where, "this provider has no regions");
+		error_hint(err, "set its base_url");
+	}
+	buf_clear(&words);
+	free(word);
+	return rc;
 }
 
 static int
@@ -267,23 +301,24 @@ set_rate_limits(struct provider *p, const struct field *f, const struct value *v
 
 #define AT(member) offsetof(struct provider, member)
 static const struct field fields_table[] = {
-	{ "name", set_name, AT(name), true },
-	{ "display_name", set_text, AT(display_name), false },
-	{ "type", set_type, 0, true },
-	{ "auth_type", set_auth, 0, true },
-	{ "dialect", set_dialect, AT(dialect), true },
-	{ "base_url", set_url, AT(base_url), false },
-	{ "key_env", set_text, AT(key_env), false },
-	{ "enabled", set_bool, AT(enabled), true },
-	{ "features", set_features, 0, false },
-	{ "rate_limits", set_rate_limits, 0, false },
-	{ "login_command", set_text, AT(login_command), false },
-	{ "auto_detect", set_bool, AT(auto_detect), true },
-	{ "health_check", set_text, AT(health_check), false },
-	{ "ca_file", set_text, AT(ca_file), false },
-	{ "proxy", set_text, AT(proxy), false },
-	{ "program", set_text, AT(program), false },
-	{ "models", set_models, 0, false },
+	{ "name", set_name, AT(name), true, NULL },
+	{ "display_name", set_text, AT(display_name), false, NULL },
+	{ "type", set_type, 0, true, NULL },
+	{ "auth_type", set_auth, 0, true, NULL },
+	{ "dialect", set_dialect, AT(dialect), true, NULL },
+	{ "base_url", set_url, AT(base_url), false, NULL },
+	{ "key_env", set_text, AT(key_env), false, NULL },
+	{ "enabled", set_bool, AT(enabled), true, NULL },
+	{ "features", set_features, 0, false, NULL },
+	{ "rate_limits", set_rate_limits, 0, false, NULL },
+	{ "login_command", set_text, AT(login_command), false, NULL },
+	{ "auto_detect", set_bool, AT(auto_detect), true, NULL },
+	{ "health_check", set_text, AT(health_check), false, NULL },
+	{ "ca_file", set_text, AT(ca_file), false, NULL },
+	{ "proxy", set_text, AT(proxy), false, NULL },
+	{ "program", set_text, AT(program), false, NULL },
+	{ "models", set_models, 0, false, NULL },
+	{ "region", set_region, 0, true, "base_url" },
 };
 
 static const struct field *
@@ -333,7 +368,7 @@ provider_fields_set(struct provider *p, const struct value *map, const char *pre
 			return r;
 		if (fields->len > 0)
 			buf_addc(fields, ' ');
-		buf_adds(fields, f->name);
+		buf_adds(fields, f->member != NULL ? f->member : f->name);
 	}
 	return fields->failed ? MP_E_INTERNAL : 0;
 }

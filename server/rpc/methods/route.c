@@ -150,6 +150,21 @@ switching_result(struct switching *s, struct error *err)
 	return p;
 }
 
+/* What the choice means that one may not have thought of. */
+static void
+pack_choice_warnings(struct pack *p, const struct rpc_parts *parts, const struct target *t)
+{
+	const struct provider *pr = providers_find(parts->providers, t->provider);
+	char text[320];
+
+	if (pr == NULL || !context_warning(parts, pr, t->model, text, sizeof text))
+		return;
+	pack_str(p, "warnings");
+	pack_array_begin(p);
+	pack_str(p, text);
+	pack_array_end(p);
+}
+
 static int
 store_choice(struct rpc_request *req, const char *scope, const struct target *t, struct error *err)
 {
@@ -198,6 +213,7 @@ rpc_route_set(struct rpc_request *req)
 		pack_str(p, "keeping");
 		pack_overrides(p, parts, true);
 	}
+	pack_choice_warnings(p, parts, &target);
 	if (routes_ready(parts->routes, &s.active.target, &why) != 0) {
 		pack_str(p, "problem");
 		message_pack_error(p, &why);

@@ -432,6 +432,7 @@ house_open(void **state)
 	assert_non_null(h->upstream);
 	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes);
 	h->probes = probes_new(h->loop, h->upstream, h->providers, h->credentials, h->calls);
+	probes_remember(h->probes, models_discovered(h->models), h->changes);
 	house_add_provider(h, "fake", AUTH_API_KEY, false);
 	house_set_key(h, "fake", "sk-test-0123456789abcdef");
 	*state = h;

@@ -1,4 +1,5 @@
 /* test_probe.c - checks and detection: what is there, what is not, and nothing else is touched. */
+#include "server/model/roster.h"
 #include "tests/unit/call/house.h"
 
 struct checked {
@@ -239,16 +240,18 @@ struct found {
 };
 
 static void
-on_found(void *arg, const char *provider, const char *const *models, size_t count)
+on_found(void *arg, const struct found_server *s)
 {
+	const char *provider = s->provider->name;
 	struct found *f = arg;
 
 	f->servers++;
 	snprintf(f->names + strlen(f->names), sizeof(f->names) - strlen(f->names), "%s ", provider);
 	if (strcmp(provider, "ours") == 0) {
-		f->models = count;
-		if (count == 2)
-			assert_string_equal(models[1], "large");
+		assert_non_null(s->models);
+		f->models = s->models->count;
+		if (f->models == 2)
+			assert_string_equal(s->models->models[1].id, "large");
 	}
 }
 
@@ -274,7 +277,7 @@ test_detect__finds_what_is_there_and_leaves_the_rest_alone(void **state)
 	house_add_provider(h, "theirs", AUTH_NONE, true);
 	h->vendor.port = port;
 	vendor_stop(&gone);
-	detect_start(h->probes, on_found, on_detected, &f);
+	detect_start(h->probes, NULL, on_found, on_detected, &f);
 	assert_true(turn_until(h, &f.dones, 5000));
 	assert_true(clock_monotonic_ms() - start < 2500);
 	assert_non_null(strstr(f.names, "ours "));
@@ -283,8 +286,10 @@ test_detect__finds_what_is_there_and_leaves_the_rest_alone(void **state)
 	assert_int_equal(f.models, 2);
 	providers_health(h->providers, "ours", &health);
 	assert_int_equal(health.models_count, 2);
+	assert_int_equal(health.last_used_ms, 0); /* looking is no use */
 	providers_health(h->providers, "theirs", &health);
-	assert_int_equal(health.code, 0);
+	assert_int_equal(health.code, MP_E_PROVIDER_UNAVAILABLE);
+	assert_non_null(strstr(health.message, "not running: nothing listens at http://127.0.0.1:"));
 	turn_for(h, 20);
 	assert_int_equal(f.dones, 1);
 }
@@ -307,7 +312,7 @@ test_detect__never_touches_an_override(void **state)
 	assert_non_null(o);
 	rev = o->rev;
 	id = o->id;
-	detect_start(h->probes, on_found, on_detected, &f);
+	detect_start(h->probes, NULL, on_found, on_detected, &f);
 	assert_true(turn_until(h, &f.dones, 5000));
 	o = overrides_find(h->overrides, "", true);
 	assert_non_null(o);
@@ -325,7 +330,7 @@ test_detect__a_silent_server_costs_a_second(void **state)
 
 	h->vendor.hang_list = 1;
 	house_add_provider(h, "ours", AUTH_NONE, true);
-	detect_start(h->probes, on_found, on_detected, &f);
+	detect_start(h->probes, NULL, on_found, on_detected, &f);
 	assert_true(turn_until(h, &f.dones, 5000));
 	assert_in_range(clock_monotonic_ms() - start, 900, 1800);
 	assert_null(strstr(f.names, "ours "));
@@ -340,11 +345,11 @@ test_detect__cancelled_and_freed(void **state)
 
 	h->vendor.hang_list = 1;
 	house_add_provider(h, "ours", AUTH_NONE, true);
-	d = detect_start(h->probes, on_found, on_detected, &f);
+	d = detect_start(h->probes, NULL, on_found, on_detected, &f);
 	turn_for(h, 30);
 	detect_cancel(d);
 	turn_for(h, 30);
-	detect_start(h->probes, on_found, on_detected, &f);
+	detect_start(h->probes, NULL, on_found, on_detected, &f);
 	turn_for(h, 10);
 	probes_free(h->probes);
 	h->probes = NULL;

@@ -108,6 +108,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->upstream = upstream_new(p->loop);
 	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
+	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	p->prompts = prompts_new(p->loop);
 	o->server = rpc_server_new(p, patience);
 }
