@@ -278,6 +278,7 @@ children_free(struct children *cs)
 		process_collect(p);
 		process_free(p);
 	}
+	cs->first = NULL; /* now every child is a stranger */
 	for (int i = 0; i < SWEEPS_AT_END && end_strangers(cs) > 0; i++)
 		usleep(SWEEP_NAP_US);
 	loop_defer_cancel(cs->loop, &cs->invite);
