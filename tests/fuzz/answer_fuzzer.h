@@ -195,6 +195,21 @@ read_refusal(const struct dialect *d, unsigned choice, struct slice bytes)
 	check_failure(&f);
 }
 
+/* A list of models, or what a program says about its login. */
+static void
+read_list(const struct dialect *d, struct slice bytes)
+{
+	struct failure f;
+
+	if (d->list_reply != NULL)
+		(void)d->list_reply(bytes, on_id, NULL);
+	if (d->login_reply == NULL)
+		return;
+	d->login_reply(bytes, &f);
+	if (f.class != FAILURE_NONE)
+		check_failure(&f);
+}
+
 static void
 read_page(const struct dialect *d, struct slice bytes)
 {
@@ -223,7 +238,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_refusal(d, data[0] / 6, bytes);
 		break;
 	case 4:
-		(void)d->list_reply(bytes, on_id, NULL);
+		read_list(d, bytes);
 		break;
 	case 5:
 		read_page(d, bytes);
