@@ -5,6 +5,7 @@
 #include "client/app.h"
 #include "client/cmd/cmd.h"
 #include "client/input.h"
+#include "client/limits.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/term.h"
@@ -40,6 +41,16 @@ print_changed(struct app *a, const struct value *p, const char *what)
 	return 0;
 }
 
+/* What the change means that one may not have thought of. */
+static void
+note_warnings(struct app *a, const struct value *result)
+{
+	const struct value *warnings = value_get(result, "warnings");
+
+	for (size_t i = 0; i < value_size(warnings); i++)
+		note(a, "%s", app_text(a, value_at(warnings, i)));
+}
+
 /* ---- show ---- */
 
 static void
@@ -58,6 +69,21 @@ print_value(struct app *a, const struct value *v)
 	fputs(buf_str(&safe), stdout);
 	buf_clear(&b);
 	buf_clear(&safe);
+}
+
+/* A member in words where the value says too little to people. False: as it is. */
+static bool
+print_words(struct app *a, const char *key, const struct value *v)
+{
+	int64_t now = term_wall_ms(), at = value_int(v, 0);
+
+	if (strcmp(key, "limits") == 0 && value_size(v) > 0)
+		fputs(limits_words(a, v, now), stdout);
+	else if (strcmp(key, "status_until_ms") == 0 && at > now)
+		fputs(out_left(a, at, now), stdout);
+	else
+		return false;
+	return true;
 }
 
 static int
@@ -82,7 +108,8 @@ provider_show(struct app *a)
 			printf("%s\t", key);
 		else
 			printf("%s%-18s%s ", sgr_out(a, "1"), key, sgr_out(a, "0"));
-		print_value(a, v);
+		if (a->form == FORM_PLAIN || !print_words(a, key, v))
+			print_value(a, v);
 		putchar('\n');
 	}
 	return 0;
@@ -100,7 +127,8 @@ provider_add(struct app *a)
 
 	if ((r = need_words(a, 2, "a name")) != 0)
 		return r;
-	if (args_value(&a->args, "url") == NULL)
+	/* a provider that is a program has no address */
+	if (args_value(&a->args, "url") == NULL && dialect == NULL)
 		return fail_usage(a, "provider add needs --url URL");
 	if ((r = link_open(a)) != 0)
 		return r;
@@ -112,6 +140,7 @@ provider_add(struct app *a)
 	pack_kv_str(p, "auth_type", args_value(&a->args, "auth"));
 	if ((r = link_end(a, &result)) != 0)
 		return r;
+	note_warnings(a, result);
 	print_changed(a, result, "Added");
 	if (value_equals(value_get(result, "status"), "no-credential"))
 		note(a, "it has no key yet: mpc key set %s", app_member(a, result, "name"));
@@ -138,14 +167,13 @@ member_name(const char *word, size_t n, char *out, size_t size)
 static int
 provider_update(struct app *a, const char *what, bool told)
 {
-	const struct value *result, *warnings;
+	const struct value *result;
 	int r = link_end(a, &result);
 
 	if (r != 0)
 		return r;
-	warnings = value_get(result, "warnings");
-	for (size_t i = 0; i < value_size(warnings) && !told; i++)
-		note(a, "%s", app_text(a, value_at(warnings, i)));
+	if (!told)
+		note_warnings(a, result);
 	return print_changed(a, result, what);
 }
 

@@ -213,6 +213,7 @@ probe_login(void *arg, const struct failure *failure, int64_t latency_ms)
 {
 	struct probe *p = arg;
 	const struct attempt_parts *parts = &p->owner->parts;
+	struct provider_health h;
 	struct error err = ERROR_INIT;
 	struct story s = { .target = &p->target, .checking = true, .timeout_ms = p->timeout_ms,
 		.provider = providers_find(parts->providers, p->target.provider) };
@@ -222,12 +223,17 @@ probe_login(void *arg, const struct failure *failure, int64_t latency_ms)
 		story_tell(&s, failure, &err);
 		attempt_report(parts, &p->target, false, failure, &err, latency_ms);
 		probe_done(p, &err);
-	} else if (p->deep) {
-		probe_ask(p);
-	} else {
-		/* that it is logged in does not say that it answers: nothing is forgotten */
-		probe_done(p, NULL);
+		return;
 	}
+	/* a window that is used up stays so; a missing login or program does not */
+	providers_health(parts->providers, p->target.provider, &h);
+	if (s.provider != NULL &&
+	    (h.code == MP_E_AUTH_REJECTED || h.code == MP_E_PROVIDER_UNAVAILABLE))
+		providers_forget_failure(parts->providers, s.provider);
+	if (p->deep)
+		probe_ask(p);
+	else
+		probe_done(p, NULL);
 }
 
 static void

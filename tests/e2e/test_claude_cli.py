@@ -253,6 +253,24 @@ def test_not_logged_in_names_the_command(fake):
     fake.answers(*(SAMPLES / "stream-not-logged-in.ndjson").read_text().splitlines(), end="exit 1").use()
     a = ask(fake)
     assert a.code == "auth_rejected" and a.last["hint"] == "log in with: claude auth login"
+    # somebody logs in; a check is enough to see it
+    (fake.notes / "status").write_text((SAMPLES / "auth-status-logged-in.json").read_text())
+    fake.sh("cat $N/status")
+    with fake.daemon.rpc() as c:
+        assert c.call("provider.get", name="claude-max")["status"] == "error"
+        assert c.call("provider.check", name="claude-max")["ok"]
+        assert c.call("provider.get", name="claude-max")["status"] in ("available", "active")
+
+
+def test_another_login_is_one_command(fake):
+    fake.answers(INIT, said("mine"), DONE)
+    r = fake.daemon.mpc("provider", "add", "mine", "--dialect", "claude-cli", check=0)
+    assert "your own login" in r.err
+    fake.daemon.mpc("provider", "set", "mine", f"program={fake.path}", check=0)
+    with fake.daemon.rpc() as c:
+        p = c.call("provider.get", name="mine")
+        assert (p["type"], p["auth_type"], p["program"]) == ("plan-based", "oauth-personal", str(fake.path))
+        assert c.call("prompt.run", text="hi", ref="mine:sonnet")["text"] == "mine"
 
 
 # ---- F99 ----
