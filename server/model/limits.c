@@ -21,14 +21,19 @@ limits_name(struct limits *l, const char *name)
 	return at;
 }
 
+#define FAR_MS ((int64_t)32 * 24 * 3600 * 1000)
+
 void
 limits_merge(struct limits *into, const struct limits *later)
 {
 	for (size_t i = 0; i < later->count; i++) {
 		struct limit *at = limits_name(into, later->of[i].name);
 
-		if (at != NULL)
-			*at = later->of[i];
+		if (at == NULL)
+			continue;
+		*at = later->of[i];
+		if (later->at_ms > 0 && at->resets_ms > later->at_ms + FAR_MS)
+			at->resets_ms = 0;
 	}
 	if (later->count > 0)
 		into->at_ms = later->at_ms;

@@ -31,7 +31,8 @@ struct limit *limits_name(struct limits *l, const char *name);
 const struct limit *limits_wall(const struct limits *l, int64_t now_ms);
 /* When that dimension lets requests through again. */
 int64_t limit_resets_ms(const struct limits *l, const struct limit *of);
-/* Dimensions of `later` replace those of the same name; others stay. */
+/* Dimensions of `later` replace those of the same name; others stay. A reset too far away to be true becomes
+ * unknown: no window is longer than a month. */
 void limits_merge(struct limits *into, const struct limits *later);
 
 #endif

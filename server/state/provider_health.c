@@ -59,11 +59,15 @@ bool
 health_limits(struct health *h, const struct limits *later, int64_t now_ms)
 {
 	const struct limit *before = limits_wall(&h->limits, now_ms), *after;
+	struct limits reading = *later;
 	bool had = before != NULL;
 
 	if (later->count == 0)
 		return false;
-	limits_merge(&h->limits, later);
+	/* an event in an answer knows no clock */
+	if (reading.at_ms == 0)
+		reading.at_ms = now_ms;
+	limits_merge(&h->limits, &reading);
 	after = limits_wall(&h->limits, now_ms);
 	if (had == (after != NULL) && now_ms - h->limits_told_ms < LIMITS_NEWS_MS)
 		return false;
