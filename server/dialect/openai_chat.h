@@ -28,7 +28,11 @@ int openai_chat_encode(const struct chat_request *chat, const struct dialect_tar
     struct wire_request *out, const struct event_sink *sink, struct error *err);
 /* The value of "messages". What a chat completion cannot say goes to sink as a warning, or is refused. */
 int openai_chat_messages(struct json_writer *w, const struct chat_request *chat,
-    const struct event_sink *sink, struct error *err);
+    const struct dialect_target *to, const struct event_sink *sink, struct error *err);
+/* "reasoning_details" of an assistant's message, where it has some that came from there. False when
+ * reasoning is left out. */
+bool openai_details_put(struct json_writer *w, const struct chat_message *m,
+    const struct dialect_target *to);
 
 /* The class and the story of an error body that was read already: of a refusal, or of an error inside an
  * answer that began with 200 (status 0 or what the body says). */

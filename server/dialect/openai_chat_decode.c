@@ -10,15 +10,17 @@
 
 #define KEEP_BYTES ((size_t)64 << 10)
 #define PIECE_MAX ((size_t)64 << 20)
+#define DETAILS_MAX ((size_t)16 << 20)
 
 void
 openai_chat_begin(void *state, const struct chat_request *chat, const struct dialect_target *to)
 {
 	struct openai_chat_state *s = state;
 
-	(void)to; /* recorded answers have none */
+	s->flavour = to != NULL ? openai_flavour_of(to->provider) : FLAVOUR_OTHER;
 	buf_init(&s->text, PIECE_MAX);
 	buf_init(&s->repaired, PIECE_MAX);
+	buf_init(&s->details, DETAILS_MAX);
 	s->usage = (struct usage)USAGE_INIT;
 	/* a conversation grows: made-up ids of this turn differ from those of the turns before */
 	s->seed = chat != NULL ? chat->message_count * 0x100000001b3u ^ chat_text_bytes(chat) : 0;
@@ -33,6 +35,7 @@ openai_chat_clear(void *state)
 	json_clear(&s->json);
 	buf_clear(&s->text);
 	buf_clear(&s->repaired);
+	buf_clear(&s->details);
 }
 
 /* ---- the end ---- */
@@ -106,6 +109,7 @@ finish(struct openai_chat_state *s, const struct event_sink *sink)
 	enum stop_reason stop;
 
 	flush_text(s, sink);
+	openai_details_end(s, sink);
 	stop = final_stop(s, sink);
 	s->over = true;
 	report_usage(s, sink);
@@ -222,6 +226,7 @@ take_choice(struct openai_chat_state *s, uint32_t choice, const struct event_sin
 	if (!json_is(j, delta, JSON_OBJECT))
 		delta = json_get(j, choice, "message");
 	take_reasoning(s, delta, sink);
+	openai_details_take(s, json_get(j, delta, "reasoning_details"));
 	take_content(s, json_get(j, delta, "content"), sink);
 	take_text(s, json_get(j, delta, "refusal"), &s->refusal_surrogate, EVENT_TEXT, true, sink);
 	if (!openai_calls_take(s, json_get(j, delta, "tool_calls"), sink)) {
@@ -277,7 +282,7 @@ take_error(struct openai_chat_state *s, const struct event_sink *sink)
 	const struct wire_head none = { 0, NULL, 0 };
 	struct failure f = FAILURE_INIT;
 
-	openai_chat_classify(FLAVOUR_OTHER, 0, &none, &s->json, &f);
+	openai_chat_classify(s->flavour, 0, &none, &s->json, &f);
 	f.wait_ms = refusal_wait_ms(&none, &s->json, 0);
 	flush_text(s, sink);
 	fail(s, &f, sink);

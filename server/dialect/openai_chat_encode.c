@@ -359,14 +359,14 @@ put_extra(struct encoder *e)
 /* ---- the whole ---- */
 
 static int
-put_body(struct encoder *e, const char *model)
+put_body(struct encoder *e, const struct dialect_target *to)
 {
 	int r;
 
 	json_begin_object(&e->w);
-	json_kv_string(&e->w, "model", model);
+	json_kv_string(&e->w, "model", to->model);
 	json_key(&e->w, "messages");
-	if ((r = openai_chat_messages(&e->w, e->chat, e->sink, e->err)) != 0 ||
+	if ((r = openai_chat_messages(&e->w, e->chat, to, e->sink, e->err)) != 0 ||
 	    (r = put_tools(e)) != 0 || (r = put_tool_choice(e)) != 0 || (r = put_limits(e)) != 0)
 		return r;
 	put_sampling(e);
@@ -408,7 +408,7 @@ openai_chat_encode(const struct chat_request *chat, const struct dialect_target 
 		return error_set(err, r, "the request's head does not fit");
 	json_writer_init(&e.w, &out->body, false);
 	if ((r = read_extra(&e)) == 0)
-		r = put_body(&e, to->model);
+		r = put_body(&e, to);
 	if (r == 0 && out->body.failed)
 		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
 		    out->body.max >> 20);

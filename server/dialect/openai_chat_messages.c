@@ -8,6 +8,7 @@
 struct history {
 	struct json_writer *w;
 	const struct chat_request *chat;
+	const struct dialect_target *to;
 	const struct event_sink *sink;
 	struct error *err;
 	bool reasoning_told;
@@ -280,9 +281,9 @@ put_assistant_text(struct history *h, const struct chat_message *m, size_t calls
 }
 
 static void
-warn_about_assistant(struct history *h, const struct chat_message *m)
+warn_about_assistant(struct history *h, const struct chat_message *m, bool reasoning_sent)
 {
-	if (count_type(m, PART_REASONING) > 0 && !h->reasoning_told) {
+	if (!reasoning_sent && !h->reasoning_told) {
 		h->reasoning_told = true;
 		emit_warning(h->sink, "reasoning of earlier turns was left out: it cannot be sent back");
 	}
@@ -295,9 +296,9 @@ put_assistant(struct history *h, const struct chat_message *m)
 {
 	size_t calls = count_type(m, PART_TOOL_CALL), i;
 
-	warn_about_assistant(h, m);
 	begin_message(h->w, "assistant");
 	put_assistant_text(h, m, calls);
+	warn_about_assistant(h, m, openai_details_put(h->w, m, h->to));
 	if (calls > 0) {
 		json_key(h->w, "tool_calls");
 		json_begin_array(h->w);
@@ -421,9 +422,9 @@ put_message(struct history *h, size_t i)
 
 int
 openai_chat_messages(struct json_writer *w, const struct chat_request *chat,
-    const struct event_sink *sink, struct error *err)
+    const struct dialect_target *to, const struct event_sink *sink, struct error *err)
 {
-	struct history h = { w, chat, sink, err, false };
+	struct history h = { w, chat, to, sink, err, false };
 	size_t i;
 	int r;
 

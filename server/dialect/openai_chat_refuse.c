@@ -319,7 +319,7 @@ classify(enum openai_flavour flavour, const struct complaint *c, const struct js
     const struct wire_head *head)
 {
 	enum failure_class class = FAILURE_NONE;
-	/* inside a stream nobody tells us whose it is; DashScope signs with a request_id */
+	/* behind an address of one's own DashScope still signs with a request_id */
 	bool qwen = flavour == FLAVOUR_QWEN ||
 	    (flavour == FLAVOUR_OTHER && json_is(j, json_get(j, 0, "request_id"), JSON_STRING));
 

@@ -1,11 +1,13 @@
 /* openai_chat_state.h - one answer of a chat completion while it is read.
  *
- * openai_chat_decode.c reads chunks and replies, openai_chat_calls.c puts tool calls together. */
+ * openai_chat_decode.c reads chunks and replies, openai_chat_calls.c puts tool calls together,
+ * openai_chat_reasoning.c keeps what goes back. */
 #ifndef SERVER_DIALECT_OPENAI_CHAT_STATE_H
 #define SERVER_DIALECT_OPENAI_CHAT_STATE_H
 
 #include "protocol/base/json.h"
 #include "server/dialect/dialect.h"
+#include "server/dialect/openai_chat.h"
 
 /* A tool call in pieces. Its name may come after its first arguments: then these wait. */
 struct openai_call {
@@ -19,9 +21,11 @@ struct openai_call {
 };
 
 struct openai_chat_state {
+	enum openai_flavour flavour; /* OTHER for a recorded answer */
 	struct json json;
 	struct buf text;     /* scratch for one piece */
 	struct buf repaired; /* a frame whose UTF-8 was broken */
+	struct buf details;  /* reasoning_details, a JSON array not closed yet */
 	uint32_t text_surrogate, reasoning_surrogate, refusal_surrogate;
 	bool started;
 	bool over;          /* FINISH or ERROR is out */
@@ -54,6 +58,11 @@ void openai_calls_take_legacy(struct openai_chat_state *s, uint32_t call,
 bool openai_calls_end(struct openai_chat_state *s, enum stop_reason stop,
     const struct event_sink *sink);
 void openai_calls_clear(struct openai_chat_state *s);
+
+/* "reasoning_details" of a delta or message: kept when they are OpenRouter's. */
+void openai_details_take(struct openai_chat_state *s, uint32_t list);
+/* The answer is whole: what was kept, as the signature of its reasoning. */
+void openai_details_end(struct openai_chat_state *s, const struct event_sink *sink);
 
 /* A usage object; counts that cannot be true are left unknown. */
 bool openai_usage_read(const struct json *j, uint32_t at, struct usage *out);
