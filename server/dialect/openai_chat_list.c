@@ -115,7 +115,8 @@ openai_chat_list_reply(struct slice text,
 	list = json_is(&j, 0, JSON_ARRAY) ? 0 : json_get(&j, 0, "data");
 	/* LM Studio and llama.cpp give an empty list as null when nothing is loaded */
 	if (!json_is(&j, list, JSON_ARRAY)) {
-		r = json_is(&j, 0, JSON_OBJECT) && list != JSON_NONE ? 0 : MP_E_INVALID_PARAMS;
+		r = json_is(&j, 0, JSON_OBJECT) && list != JSON_NONE && json_is(&j, list, JSON_NULL)
+		    ? 0 : MP_E_INVALID_PARAMS;
 		goto out;
 	}
 	for (item = json_first(&j, list); item != JSON_NONE; item = json_next(&j, item)) {

@@ -181,6 +181,9 @@ on_timer(void *arg)
 static void
 drop_from_disk(struct discovered *d, const char *provider_id)
 {
+	for (size_t i = 0; i < d->dropped_count; i++)
+		if (strcmp(d->dropped[i], provider_id) == 0)
+			return;
 	words_add(&d->dropped, &d->dropped_count, xstrdup(provider_id));
 	loop_timer_start(d->timer, 0);
 }
@@ -228,6 +231,8 @@ load_model(void *arg, const struct discovered_model_row *row)
 
 	if (c != NULL)
 		roster_add(&c->list.models, &m);
+	else
+		drop_from_disk(d, row->provider_id);
 }
 
 static void
