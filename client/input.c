@@ -77,6 +77,49 @@ input_text(struct app *a, struct buf *out, bool *given, struct error *err)
 	return 0;
 }
 
+static int
+add_template(struct app *a, const char *name, struct buf *out, struct error *err)
+{
+	struct buf path = BUF_INIT;
+	int fd = -1, r;
+
+	if (!name_valid(name)) {
+		buf_clear(&path);
+		return error_set(err, MP_E_INVALID_PARAMS, "\"%.64s\" is no name of a template", name);
+	}
+	buf_addf(&path, "%s/templates/%s.md", a->paths.config_dir, name);
+	fd = open(buf_str(&path), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		r = error_set(err, errno == ENOENT ? MP_E_NOT_FOUND : MP_E_INVALID_PARAMS,
+		    "cannot open the template %.64s: %s", name, strerror(errno));
+		error_hint(err, "templates are files NAME.md in %s/templates", a->paths.config_dir);
+	} else {
+		r = input_read(fd, name, out, err);
+		close(fd);
+	}
+	while (r == 0 && out->len > 0 && out->data[out->len - 1] == '\n')
+		buf_truncate(out, out->len - 1);
+	buf_clear(&path);
+	return r;
+}
+
+int
+input_system(struct app *a, struct buf *out, struct error *err)
+{
+	const char *name = args_value(&a->args, "template"), *text = args_value(&a->args, "system");
+	int r;
+
+	if (name != NULL && (r = add_template(a, name, out, err)) != 0)
+		return r;
+	if (text != NULL && out->len > 0)
+		buf_adds(out, "\n\n");
+	if (text != NULL && buf_adds(out, text) != 0)
+		return too_large("the system prompt", err);
+	if (!utf8_valid(out->data, out->len))
+		return error_set(err, MP_E_INVALID_PARAMS, "the system prompt is not valid UTF-8");
+	return 0;
+}
+
 /* Its last part: a path is nobody's business. */
 static const char *
 base_name(const char *path)

@@ -18,6 +18,9 @@ int input_read(int fd, const char *name, struct buf *out, struct error *err);
 /* Words joined by blanks; a lone "-" stands for stdin; else stdin, when it is no terminal, follows
  * after a blank line. *given = there was any source at all. */
 int input_text(struct app *a, struct buf *out, bool *given, struct error *err);
+/* The system prompt: the template of -t (a file NAME.md below <config>/templates), then the text of -s after
+ * a blank line. MP_E_NOT_FOUND names the folder when there is no such template. */
+int input_system(struct app *a, struct buf *out, struct error *err);
 /* Writes the list of attachments for every --file; *total counts bytes so far. */
 int input_files(struct app *a, struct pack *p, size_t *total, struct error *err);
 /* Writes the map of options for every -o K=V: numbers, true, false, null and JSON keep their type,

@@ -18,7 +18,7 @@
 struct prompt {
 	struct app *a;
 	struct answer answer;
-	struct buf text, files, options;
+	struct buf text, system, files, options;
 	bool reasoning;
 	int64_t stream; /* -1 until the daemon has named it */
 	bool cancelled;
@@ -42,7 +42,10 @@ write_params(struct prompt *q, struct pack *p)
 	pack_str(p, "text");
 	pack_str_n(p, buf_str(&q->text), q->text.len);
 	pack_kv_str(p, "ref", args_value(args, "model"));
-	pack_kv_str(p, "system", args_value(args, "system"));
+	if (q->system.len > 0) {
+		pack_str(p, "system");
+		pack_str_n(p, buf_str(&q->system), q->system.len);
+	}
 	if (args_has(args, "file"))
 		write_raw(p, "attachments", &q->files);
 	if (args_has(args, "option"))
@@ -87,7 +90,9 @@ collect(struct prompt *q)
 	}
 	if (q->text.len == 0 && !args_has(&q->a->args, "file"))
 		return fail_usage(q->a, "there is nothing to ask: no words, and stdin is empty");
-	total = q->text.len;
+	if (input_system(q->a, &q->system, &err) != 0)
+		return fail_err(q->a, &err);
+	total = q->text.len + q->system.len;
 	pack_init(&p, &q->files);
 	if (input_files(q->a, &p, &total, &err) != 0)
 		return fail_err(q->a, &err);
@@ -318,6 +323,7 @@ cmd_prompt(struct app *a)
 		r = args_has(&a->args, "no-stream") ? run_whole(&q) : run_stream(&q);
 	answer_clear(&q.answer);
 	buf_clear(&q.text);
+	buf_clear(&q.system);
 	buf_clear(&q.files);
 	buf_clear(&q.options);
 	return r;

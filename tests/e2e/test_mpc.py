@@ -279,6 +279,20 @@ def test_prompt_files_options_system(daemon, provider):
     assert r.returncode in (1, 2) and "missing.txt" in r.err
 
 
+def test_prompt_template_is_a_file(daemon, provider):
+    daemon.add_provider(provider)
+    templates = daemon.home / ".config" / "modelpd" / "templates"
+    templates.mkdir(parents=True)
+    (templates / "terse.md").write_text("Answer in one word.\n")
+    daemon.mpc("p", "-t", "terse", "x", check=0)
+    assert provider.chats[-1].json["messages"][0] == {"role": "system", "content": "Answer in one word."}
+    daemon.mpc("p", "-t", "terse", "-s", "In Latin.", "x", check=0)
+    assert provider.chats[-1].json["messages"][0]["content"] == "Answer in one word.\n\nIn Latin."
+    r = daemon.mpc("p", "-t", "missing", "x")
+    assert r.returncode == 3 and "templates" in r.err
+    assert daemon.mpc("p", "-t", "../../etc/passwd", "x").returncode == 2
+
+
 def test_prompt_streams_as_it_comes(daemon, provider):
     gate = threading.Event()
     from harness.provider import Wait
