@@ -46,6 +46,7 @@ struct app {
 	char server_version[32];
 	bool vault_locked;      /* said by hello */
 	bool long_wait;         /* the next request is of a method marked long */
+	const char *waiting;    /* what the spinner says, NULL = that it waits for the daemon */
 	char *scope;            /* scope of this connection, NULL = none */
 	struct app_text *texts; /* freed at the end */
 };

@@ -246,7 +246,7 @@ link_gather(struct app *a, const uint32_t *msgids, size_t n,
 	size_t open = n;
 	int r = 0;
 
-	spinner_start(&spinner, a, "waiting for the daemon");
+	spinner_start(&spinner, a, a->waiting != NULL ? a->waiting : "waiting for the daemon");
 	while (open > 0) {
 		struct error reply = ERROR_INIT;
 
@@ -261,6 +261,8 @@ link_gather(struct app *a, const uint32_t *msgids, size_t n,
 			on_reply(arg, i, m.result, reply.code != 0 ? &reply : NULL);
 			open--;
 		}
+		if (a->waiting != NULL)
+			spinner.what = a->waiting;
 	}
 	spinner_stop(&spinner);
 	return r < 0 ? r : 0;

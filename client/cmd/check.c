@@ -1,86 +1,265 @@
 /* check: does the key work, does the endpoint answer. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/app.h"
 #include "client/cmd/cmd.h"
 #include "client/fail.h"
+#include "client/limits.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/term.h"
 #include "protocol/base/json.h"
 
-static int
-ask(struct app *a, const char *name, bool deep, const struct value **result, struct error *err)
+#define CHECKS_MAX 60   /* at once; the daemon takes 64 requests of one connection */
+#define WARNINGS_MAX 4
+
+/* What a reply, which lives only for a moment, leaves behind. Texts live until the end of the run. */
+struct outcome {
+	const char *name;
+	struct error err; /* code 0: it works */
+	bool refused;     /* the request itself failed: there is no result */
+	const char *ref;
+	int64_t latency_ms, models, first_token_ms;
+	const char *warnings[WARNINGS_MAX];
+	size_t warning_count;
+	const char *key, *limits; /* of its provider, "" = nothing known */
+	const char *json;         /* the result as it came */
+};
+
+struct checks {
+	struct app *a;
+	struct outcome *of;
+	size_t count, done;
+};
+
+static void
+begin(struct app *a, const char *name, bool deep)
 {
 	struct pack *p = link_begin(a, "provider.check");
 
 	pack_kv_str(p, "name", name);
 	if (deep)
 		pack_kv_bool(p, "deep", true);
-	link_long(a);
-	return link_try(a, result, err);
+}
+
+static const char *
+keep_json(struct app *a, const struct value *v)
+{
+	struct buf b = BUF_INIT;
+	struct json_writer w;
+	const char *out;
+
+	json_writer_init(&w, &b, false);
+	value_to_json(v, &w);
+	out = app_format(a, "%s", buf_str(&b));
+	buf_clear(&b);
+	return out;
+}
+
+/* err: the request's own error, NULL when v is a result. */
+static void
+read_outcome(struct app *a, struct outcome *o, const struct value *v, const struct error *err)
+{
+	const struct value *warnings = value_get(v, "warnings");
+
+	o->ref = app_escaped(a, slice_of(o->name));
+	o->key = o->limits = "";
+	o->refused = err != NULL;
+	if (err != NULL) {
+		o->err = *err;
+		return;
+	}
+	if (!value_bool(value_get(v, "ok"), false))
+		message_read_error(v, &o->err);
+	if (o->err.code == 0 && value_size(value_get(v, "ref")) > 0)
+		o->ref = app_member(a, v, "ref");
+	o->latency_ms = value_int(value_get(v, "latency_ms"), -1);
+	o->models = value_int(value_get(v, "models"), -1);
+	o->first_token_ms = value_int(value_get(v, "first_token_ms"), -1);
+	for (size_t i = 0; i < value_size(warnings) && o->warning_count < WARNINGS_MAX; i++)
+		o->warnings[o->warning_count++] = app_text(a, value_at(warnings, i));
+	if (a->form == FORM_JSON)
+		o->json = keep_json(a, v);
 }
 
 static void
-print_ok(struct app *a, const char *name, const struct value *v)
+on_checked(void *arg, size_t i, const struct value *result, const struct error *err)
 {
-	int64_t latency = value_int(value_get(v, "latency_ms"), -1),
-		models = value_int(value_get(v, "models"), -1);
-	int64_t first = value_int(value_get(v, "first_token_ms"), -1);
+	struct checks *c = arg;
 
+	read_outcome(c->a, &c->of[i], result, err);
+	c->done++;
+	c->a->waiting = app_format(c->a, "%zu of %zu checked", c->done, c->count);
+}
+
+/* All of them are in flight together. 0 or MP_E_... of the link itself. */
+static int
+ask_all(struct checks *c, bool deep, struct error *err)
+{
+	uint32_t ids[CHECKS_MAX];
+	int r;
+
+	for (size_t i = 0; i < c->count; i++) {
+		begin(c->a, c->of[i].name, deep);
+		if ((r = link_send(c->a, &ids[i], err)) != 0)
+			return r;
+	}
+	if (c->count > 1)
+		c->a->waiting = app_format(c->a, "0 of %zu checked", c->count);
+	r = link_gather(c->a, ids, c->count, on_checked, c, err);
+	c->a->waiting = NULL;
+	return r;
+}
+
+/* Whether ref is the provider itself or a model of it. */
+static bool
+is_of(const char *ref, const struct value *provider)
+{
+	struct slice name = value_slice(value_get(provider, "name"));
+
+	return name.len > 0 && strncmp(ref, name.data, name.len) == 0 &&
+	       (ref[name.len] == '\0' || ref[name.len] == ':');
+}
+
+static void
+set_standing(struct app *a, struct outcome *o, const struct value *provider)
+{
+	const char *last4 = app_member(a, value_get(provider, "key"), "last4");
+
+	if (*last4 != '\0')
+		o->key = app_format(a, "key %s%s", a->utf8 ? "…" : "..", last4);
+	o->limits = limits_words(a, value_get(provider, "limits"), term_wall_ms());
+}
+
+/* The keys that were used, and what is left now: for people only, and never worth a failure. */
+static void
+add_standing(struct checks *c)
+{
+	struct app *a = c->a;
+	struct error ignored = ERROR_INIT;
+	const struct value *result, *list;
+
+	if (a->form != FORM_TEXT)
+		return;
+	link_begin(a, "provider.list");
+	if (link_try(a, &result, &ignored) != 0)
+		return;
+	list = value_get(result, "providers");
+	for (size_t i = 0; i < c->count; i++)
+		for (size_t k = 0; k < value_size(list); k++)
+			if (!c->of[i].refused && is_of(c->of[i].ref, value_at(list, k)))
+				set_standing(a, &c->of[i], value_at(list, k));
+}
+
+static void
+print_ok(struct app *a, const struct outcome *o)
+{
 	if (a->form == FORM_PLAIN) {
-		printf("%s\tok\t%lld\t%lld\t\n", name, (long long)latency, (long long)models);
+		printf("%s\tok\t%lld\t%lld\t\n", o->ref, (long long)o->latency_ms,
+		    (long long)o->models);
 		return;
 	}
-	printf("%s%s%s %s", sgr_out(a, "32"), glyph_ok(a), sgr_out(a, "0"), name);
-	if (latency >= 0)
-		printf("  reachable (%lld ms)", (long long)latency);
-	if (models >= 0)
-		printf("  %lld model%s", (long long)models, models == 1 ? "" : "s");
-	if (first >= 0)
-		printf("  model answers (%lld ms)", (long long)first);
+	printf("%s%s%s %s", sgr_out(a, "32"), glyph_ok(a), sgr_out(a, "0"), o->ref);
+	if (o->latency_ms >= 0)
+		printf("  reachable (%lld ms)", (long long)o->latency_ms);
+	if (o->models >= 0)
+		printf("  %lld model%s", (long long)o->models, o->models == 1 ? "" : "s");
+	if (o->first_token_ms >= 0)
+		printf("  model answers (%lld ms)", (long long)o->first_token_ms);
+	if (*o->key != '\0')
+		printf("  %s", o->key);
 	putchar('\n');
+	for (size_t i = 0; i < o->warning_count; i++)
+		printf("  %swarning%s: %s\n", sgr_out(a, "33"), sgr_out(a, "0"), o->warnings[i]);
 }
 
 static void
-print_bad(struct app *a, const char *name, const struct error *err)
+print_bad(struct app *a, const struct outcome *o)
 {
 	if (a->form == FORM_PLAIN) {
-		printf("%s\t%s\t\t\t%s\n", name, error_code(err->code), err->message);
+		printf("%s\t%s\t\t\t%s\n", o->ref, error_code(o->err.code), o->err.message);
 		return;
 	}
-	printf("%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), name,
-	    after_subject(err->message));
-	if (err->hint[0] != '\0')
-		printf("  fix: %s\n", err->hint);
+	printf("%s%s%s %s  %s\n", sgr_out(a, "31"), glyph_bad(a), sgr_out(a, "0"), o->ref,
+	    after_subject(o->err.message));
+	if (o->err.hint[0] != '\0')
+		printf("  fix: %s\n", o->err.hint);
 }
 
-/* Text and plain: one line each; the exit code of what failed. */
+/* Text and plain; the exit code of what failed. */
+static int
+print_outcome(struct app *a, const struct outcome *o)
+{
+	if (o->refused) {
+		fflush(stdout);
+		return link_fail(a, &o->err);
+	}
+	if (o->err.code == 0)
+		print_ok(a, o);
+	else
+		print_bad(a, o);
+	if (*o->limits != '\0')
+		printf("  limits: %s\n", o->limits);
+	return o->err.code != 0 ? error_exit_code(o->err.code) : 0;
+}
+
+static int
+outcome_json(const struct outcome *o, struct json_writer *w)
+{
+	if (!o->refused) {
+		json_put_raw(w, o->json, strlen(o->json));
+		return o->err.code != 0 ? error_exit_code(o->err.code) : 0;
+	}
+	json_begin_object(w);
+	json_kv_bool(w, "ok", false);
+	json_kv_string(w, "ref", o->name);
+	json_kv_string(w, "code", error_code(o->err.code));
+	json_kv_string(w, "message", o->err.message);
+	json_end_object(w);
+	return error_exit_code(o->err.code);
+}
+
+int
+check_many(struct app *a, const char *const *names, size_t n, bool deep, struct json_writer *w)
+{
+	struct checks c = {.a = a, .of = xcalloc(n > 0 ? n : 1, sizeof(*c.of)), .count = n};
+	struct error err = ERROR_INIT;
+	int r, worst = 0;
+
+	for (size_t i = 0; i < n; i++)
+		c.of[i].name = names[i];
+	if (ask_all(&c, deep, &err) != 0) {
+		free(c.of);
+		return link_fail(a, &err);
+	}
+	add_standing(&c);
+	for (size_t i = 0; i < n; i++) {
+		r = w != NULL ? outcome_json(&c.of[i], w) : print_outcome(a, &c.of[i]);
+		if (worst == 0)
+			worst = r;
+	}
+	free(c.of);
+	return worst;
+}
+
 int
 check_one(struct app *a, const char *name, bool deep)
 {
 	struct error err = ERROR_INIT;
 	const struct value *v;
-	const char *shown = app_escaped(a, slice_of(name));
 
-	if (ask(a, name, deep, &v, &err) == 0 && !value_bool(value_get(v, "ok"), false))
-		message_read_error(v, &err);
-	else if (err.code == 0) {
-		if (a->form == FORM_JSON)
-			out_json(a, v);
-		else
-			print_ok(a,
-			    value_size(value_get(v, "ref")) > 0 ? app_member(a, v, "ref") : shown,
-			    v);
-		return 0;
-	} else {
+	if (a->form != FORM_JSON)
+		return check_many(a, &name, 1, deep, NULL);
+	begin(a, name, deep);
+	link_long(a);
+	if (link_try(a, &v, &err) != 0)
 		return link_fail(a, &err);
-	}
-	if (a->form == FORM_JSON)
-		out_json(a, v);
-	else
-		print_bad(a, shown, &err);
+	out_json(a, v);
+	if (value_bool(value_get(v, "ok"), false))
+		return 0;
+	message_read_error(v, &err);
 	return error_exit_code(err.code);
 }
 
@@ -113,46 +292,28 @@ check_many_json(struct app *a, const char *const *names, size_t n, bool deep)
 {
 	struct buf b = BUF_INIT;
 	struct json_writer w;
-	int worst = 0;
+	int r;
 
 	json_writer_init(&w, &b, a->out_tty);
 	json_begin_object(&w);
 	json_key(&w, "checks");
 	json_begin_array(&w);
-	for (size_t i = 0; i < n; i++) {
-		struct error err = ERROR_INIT;
-		const struct value *v;
-
-		if (ask(a, names[i], deep, &v, &err) == 0) {
-			value_to_json(v, &w);
-			if (!value_bool(value_get(v, "ok"), false))
-				message_read_error(v, &err);
-		} else {
-			json_begin_object(&w);
-			json_kv_bool(&w, "ok", false);
-			json_kv_string(&w, "ref", names[i]);
-			json_kv_string(&w, "code", error_code(err.code));
-			json_kv_string(&w, "message", err.message);
-			json_end_object(&w);
-		}
-		if (worst == 0 && err.code != 0)
-			worst = error_exit_code(err.code);
-	}
+	r = check_many(a, names, n, deep, &w);
 	json_end_array(&w);
 	json_end_object(&w);
 	printf("%s\n", buf_str(&b));
 	buf_clear(&b);
-	return worst;
+	return r;
 }
 
 int
 cmd_check(struct app *a)
 {
 	bool deep = args_has(&a->args, "deep"), all = args_has(&a->args, "all");
-	const char *names[64], *ref = NULL;
+	const char *names[CHECKS_MAX], *ref = NULL;
 	const struct value *result;
 	size_t n = 0;
-	int r, worst = 0;
+	int r;
 
 	if (all && a->args.word_count > 0)
 		return fail_usage(a, "--all goes without names");
@@ -171,13 +332,11 @@ cmd_check(struct app *a)
 		ref = app_member(a, value_get(result, "active"), "ref");
 		names[n++] = ref;
 	}
-	if (a->form == FORM_JSON && n != 1)
+	if (a->form == FORM_JSON && n == 1)
+		return check_one(a, names[0], deep);
+	if (a->form == FORM_JSON)
 		return check_many_json(a, names, n, deep);
-	for (size_t i = 0; i < n; i++) {
-		r = check_one(a, names[i], deep);
-		fflush(stdout);
-		if (worst == 0)
-			worst = r;
-	}
-	return worst;
+	if (n == 0)
+		note(a, "no provider is ready to be checked: mpc providers");
+	return check_many(a, names, n, deep, NULL);
 }

@@ -3,9 +3,13 @@
 #define CLIENT_CMD_CMD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct app;
+struct entry;
+struct json_writer;
+struct value;
 
 /* DUR of UX.md section 4; NULL leaves *ms alone. */
 int read_duration(struct app *a, const char *text, int64_t *ms);
@@ -13,8 +17,25 @@ int read_duration(struct app *a, const char *text, int64_t *ms);
 int switch_to(struct app *a, const char *ref, const char *scope, bool temporary, int64_t ttl_ms);
 /* Asks for a provider's key on the terminal, stores and tries it. The link is open. */
 int key_enter(struct app *a, const char *provider);
+/* The parts of it that importing uses, too. key_send: 0 or an exit code. */
+int key_send(struct app *a, const char *provider, const char *label, const struct entry *e,
+    const struct value **result);
+/* Its length, and the last four characters of one so long that they tell nothing; what stands before. */
+void key_say_taken(struct app *a, const char *what, const struct entry *e);
+/* Text and plain: what key.set says. */
+void key_say_stored(struct app *a, const struct value *result);
+/* A key on the command line is known to the shell's history and the process list: it is refused. */
+int key_refuse_argument(struct app *a);
+/* key import --from-env [NAME...] */
+int key_import(struct app *a);
+/* One note when nothing was set up yet and a key waits in the environment. The link is open. */
+void key_offer_import(struct app *a);
 /* Probes one target and prints the line; the exit code says how it went. The link is open. */
 int check_one(struct app *a, const char *name, bool deep);
+/* The same for several at once (at most 60), in this order; w not NULL: the results become items of
+ * its open array instead. The exit code of the first that failed. */
+int check_many(
+    struct app *a, const char *const *names, size_t n, bool deep, struct json_writer *w);
 /* Whether a daemon listens; the link is then open. */
 bool daemon_runs(struct app *a);
 

@@ -92,40 +92,53 @@ ask_before(struct app *a, const char *provider, const char *label)
 	return EXIT_USAGE;
 }
 
-/* Length, and the last four characters of a key long enough that they tell nothing. */
-static void
-say_taken(struct app *a, const struct entry *e)
+void
+key_say_taken(struct app *a, const char *what, const struct entry *e)
 {
 	if (a->quiet || a->form != FORM_TEXT)
 		return;
+	fputs(what, stderr);
 	if (e->len >= 20)
 		fprintf(stderr, "%zu characters, ending in %.4s\n", e->len, e->bytes + e->len - 4);
 	else
 		fprintf(stderr, "%zu characters\n", e->len);
 }
 
-static int
-store(struct app *a, const char *provider, const char *label, const struct entry *e)
+int
+key_send(struct app *a, const char *provider, const char *label, const struct entry *e,
+    const struct value **result)
 {
-	const struct value *result;
 	struct pack *p = link_begin_secret(a, "key.set");
-	int r;
 
 	pack_kv_str(p, "provider", provider);
 	pack_kv_str(p, "label", label);
 	pack_str(p, "secret");
 	pack_bin(p, e->bytes, e->len);
-	if ((r = link_end(a, &result)) != 0)
-		return r;
-	if (a->form == FORM_JSON)
-		out_json(a, result);
-	else if (a->form == FORM_PLAIN)
+	return link_end(a, result);
+}
+
+void
+key_say_stored(struct app *a, const struct value *result)
+{
+	if (a->form == FORM_PLAIN)
 		printf("%s\t%s\t%s\n", app_member(a, result, "provider"),
 		    app_member(a, result, "label"), app_member(a, result, "fingerprint"));
 	else if (!a->quiet)
 		printf("Stored the key of %s (fingerprint %s).\n",
 		    app_member(a, result, "provider"), app_member(a, result, "fingerprint"));
-	return 0;
+}
+
+static int
+store(struct app *a, const char *provider, const char *label, const struct entry *e)
+{
+	const struct value *result;
+	int r = key_send(a, provider, label, e, &result);
+
+	if (r == 0 && a->form == FORM_JSON)
+		out_json(a, result);
+	else if (r == 0)
+		key_say_stored(a, result);
+	return r;
 }
 
 /* The descriptor --stdin or --fd name; -1: the terminal. 0 or an exit code. */
@@ -166,7 +179,7 @@ take(struct app *a, const char *provider, const char *label, int fd)
 		r = fail_err(a, &err);
 	} else {
 		if (fd < 0)
-			say_taken(a, &e);
+			key_say_taken(a, "", &e);
 		r = store(a, provider, label, &e);
 	}
 	entry_clear(&e);
@@ -182,8 +195,8 @@ key_enter(struct app *a, const char *provider)
 }
 
 /* Not repeated in the message: it is in the history of the shell already. */
-static int
-refuse_argument(struct app *a)
+int
+key_refuse_argument(struct app *a)
 {
 	struct error err = ERROR_INIT;
 
@@ -206,7 +219,7 @@ key_set(struct app *a)
 		return fail_usage(a, "key set needs a provider");
 	if (a->args.word_count > 2 || entry_looks_like_key(provider) ||
 	    (label != NULL && entry_looks_like_key(label)))
-		return refuse_argument(a);
+		return key_refuse_argument(a);
 	if ((r = read_source(a, &fd)) != 0)
 		return r;
 	if (fd < 0 && a->no_input)
@@ -233,7 +246,7 @@ key_delete(struct app *a)
 	if (provider == NULL)
 		return fail_usage(a, "key delete needs a provider");
 	if (a->args.word_count > 2)
-		return refuse_argument(a);
+		return key_refuse_argument(a);
 	if (!app_confirm(a, "Delete the key of %s%s%s?", app_escaped(a, slice_of(provider)),
 		label != NULL ? ", label " : "",
 		label != NULL ? app_escaped(a, slice_of(label)) : ""))
@@ -266,7 +279,9 @@ cmd_key(struct app *a)
 		return key_set(a);
 	if (strcmp(sub, "delete") == 0)
 		return key_delete(a);
+	if (strcmp(sub, "import") == 0)
+		return key_import(a);
 	if (entry_looks_like_key(sub))
-		return refuse_argument(a);
-	return fail_usage(a, "key knows list, set and delete, not \"%.20s\"", sub);
+		return key_refuse_argument(a);
+	return fail_usage(a, "key knows list, set, import and delete, not \"%.20s\"", sub);
 }

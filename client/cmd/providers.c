@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/app.h"
+#include "client/limits.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/term.h"
@@ -23,16 +24,6 @@ auth_words(struct app *a, const struct value *p)
 	if (value_equals(auth, "oauth-personal"))
 		return "login";
 	return app_text(a, auth);
-}
-
-static const char *
-status_words(struct app *a, const struct value *p)
-{
-	const char *status = app_member(a, p, "status"), *why = app_member(a, p, "status_message");
-
-	if (*why == '\0')
-		return status;
-	return app_format(a, "%s: %s", status, after_subject(why));
 }
 
 static const char *
@@ -83,7 +74,7 @@ add_row(struct app *a, struct table *t, const struct value *p, int64_t now)
 	    t, out_ago(a, used, now), used > 0 ? app_format(a, "%lld", (long long)used) : "", NULL);
 	table_cell(
 	    t, out_latency(a, p50), p50 >= 0 ? app_format(a, "%lld", (long long)p50) : "", NULL);
-	table_cell(t, status_words(a, p), app_member(a, p, "status"), status_color(p));
+	table_cell(t, limits_status(a, p, now), app_member(a, p, "status"), status_color(p));
 }
 
 int

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/app.h"
+#include "client/cmd/cmd.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/route.h"
@@ -21,6 +22,7 @@ struct status {
 	char active_ref[512];
 	char *terminal, *project;
 	char *scope;   /* ours that has an override; NULL = none */
+	bool fresh;    /* nothing was ever chosen */
 	size_t scoped; /* overrides in other scopes than the global one */
 	struct error err;
 };
@@ -43,6 +45,7 @@ render_route(struct status *s, const struct value *result)
 	const struct value *active = value_get(result, "active");
 	struct slice ref = value_slice(value_get(active, "ref"));
 
+	s->fresh = value_equals(value_get(active, "kind"), "default");
 	buf_reset(&s->route, 0);
 	snprintf(s->active_ref, sizeof(s->active_ref), "%.*s", (int)ref.len,
 	    ref.data != NULL ? ref.data : "");
@@ -206,6 +209,8 @@ cmd_status(struct app *a)
 		if (a->form == FORM_PLAIN || s.scoped > (s.scope != NULL ? 1u : 0u) || a->verbose)
 			fwrite(buf_str(&s.overrides), 1, s.overrides.len, stdout);
 		fwrite(buf_str(&s.daemon), 1, s.daemon.len, stdout);
+		if (s.fresh)
+			key_offer_import(a);
 	} else {
 		r = link_fail(a, &s.err);
 	}
