@@ -79,8 +79,15 @@ def test_an_error_in_the_middle(daemon, provider, more, code, words):
     assert len(provider.chats) == 1
 
 
+def cut(**more):
+    """A piece of the first block, as streams have them."""
+    return {**{k: DETAILS[0][k] for k in ("type", "format", "index")}, **more}
+
+
 def think(c, provider, ref):
-    provider.script(pieces(piece({"reasoning": "Two cities.", "reasoning_details": DETAILS[:1]}),
+    provider.script(pieces(piece({"reasoning": "Two ", "reasoning_details": [cut(text="Two ")]}),
+                           piece({"reasoning": "cities.", "reasoning_details": [cut(text="cities.")]}),
+                           piece({"reasoning_details": [cut(signature="c2ln")]}),
                            piece({"content": "Oslo.", "reasoning_details": DETAILS[1:]}), piece({}, "stop")))
     a = c.prompt("weather?", ref=ref, reasoning=True).check_grammar()
     signed = [e for e in a.events if e["type"] == "reasoning" and "signature" in e]

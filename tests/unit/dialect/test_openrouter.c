@@ -78,13 +78,58 @@ static const char *const thoughts[] = {
 };
 
 static void
+assert_details(const struct heard *h, const char *expected)
+{
+	json_t *want = json_loads(expected, JSON_ALLOW_NUL, NULL);
+	json_t *have = json_loads(buf_str(&h->signature), JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
+	    NULL);
+
+	assert_non_null(want);
+	if (have == NULL || !json_equal(want, have))
+		fail_msg("%s", buf_str(&h->signature));
+	json_decref(want);
+	json_decref(have);
+}
+
+static void
+test_openrouter__only_pieces_of_one_block_are_joined(void **state)
+{
+#define PIECE(member) "{\"choices\":[{\"delta\":{\"reasoning_details\":[" member "]}}]}"
+	static const char *const frames[] = {
+		PIECE("{\"type\":\"t\",\"index\":0,\"text\":\"a\\ud83c\",\"signature\":null}"),
+		PIECE("{\"type\":\"t\",\"index\":0,\"text\":\"\\udf0d\\u0000\",\"format\":\"f\"}"),
+		PIECE("{\"type\":\"t\",\"index\":0,\"signature\":\"s\"}"),
+		PIECE("{\"type\":\"t\",\"index\":1,\"text\":\"b\"},7,null"),
+		PIECE("{\"type\":\"e\",\"index\":1,\"data\":\"c\",\"own\":{\"x\":[1]}}"),
+		PIECE("{\"type\":\"e\",\"data\":\"d\"}"),
+		PIECE("{\"type\":\"e\",\"data\":\"e\"}"),
+		"{\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}",
+		"[DONE]",
+		NULL,
+	};
+	struct heard h;
+
+	(void)state;
+	read_from("openrouter", frames, &h);
+	assert_details(&h, "[{\"type\":\"t\",\"index\":0,\"text\":\"a\\ud83c\\udf0d\\u0000\","
+	    "\"format\":\"f\",\"signature\":\"s\"},"
+	    "{\"type\":\"t\",\"index\":1,\"text\":\"b\"},"
+	    "{\"type\":\"e\",\"index\":1,\"data\":\"c\",\"own\":{\"x\":[1]}},"
+	    "{\"type\":\"e\",\"data\":\"d\"},{\"type\":\"e\",\"data\":\"e\"}]");
+	heard_clear(&h);
+#undef PIECE
+}
+
+static void
 test_openrouter__details_are_the_signature(void **state)
 {
 	struct heard h;
 
 	(void)state;
 	read_from("openrouter", thoughts, &h);
-	assert_string_equal(buf_str(&h.signature), DETAILS);
+	/* the signature is one of the whole text: the pieces became a block */
+	assert_details(&h, "[{\"type\":\"reasoning.text\",\"text\":\"Hm\",\"index\":0,"
+	    "\"signature\":\"c2ln\"}]");
 	assert_int_equal(h.reasoning_ends, 1);
 	assert_string_equal(buf_str(&h.reasoning), "Hm");
 	assert_int_equal(h.finishes, 1);
@@ -186,6 +231,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_openrouter__details_are_the_signature),
+		cmocka_unit_test(test_openrouter__only_pieces_of_one_block_are_joined),
 		cmocka_unit_test(test_openrouter__a_cut_answer_signs_nothing),
 		cmocka_unit_test(test_openrouter__details_go_back_to_whom_made_them),
 		cmocka_unit_test(test_openrouter__details_go_to_nobody_else),
