@@ -11,6 +11,8 @@
 #include "client/term.h"
 #include "protocol/limits.h"
 
+#define FEATURES_MAX 8 /* that a server shows of itself */
+
 static const char *
 name_word(struct app *a)
 {
@@ -117,33 +119,109 @@ provider_show(struct app *a)
 
 /* ---- add ---- */
 
+/* What to write into the new provider. Texts live until the end of the run; NULL = left to the daemon. */
+struct found {
+	const char *dialect, *url;
+	const char *assumed; /* why nothing was found; said once the provider is there */
+	const char *features[FEATURES_MAX];
+	size_t feature_count;
+	bool wants_key;
+};
+
+static void
+read_found(struct app *a, const struct value *v, struct found *f)
+{
+	const struct value *features = value_get(v, "features");
+
+	f->dialect = app_member(a, v, "dialect");
+	f->url = app_member(a, v, "base_url");
+	f->wants_key = value_bool(value_get(v, "wants_key"), false);
+	for (size_t i = 0; i < value_size(features) && f->feature_count < FEATURES_MAX; i++)
+		f->features[f->feature_count++] = app_text(a, value_at(features, i));
+}
+
+/* Which language the server speaks. Nobody who could tell is no failure: it may not run yet. What is
+ * wrong with the URL or the link, provider.add says. */
+static void
+recognize(struct app *a, struct found *f)
+{
+	const char *url = args_value(&a->args, "url"), *shown = app_escaped(a, slice_of(url));
+	struct error err = ERROR_INIT;
+	const struct value *v;
+	int r;
+
+	pack_kv_str(link_begin(a, "provider.recognize"), "base_url", url);
+	link_long(a);
+	r = link_try(a, &v, &err);
+	if (r == MP_E_INVALID_PARAMS || r == MP_E_UNKNOWN_METHOD)
+		return;
+	if (r != 0) {
+		f->assumed =
+		    app_format(a, "%s; openai-chat is assumed (--dialect D)", err.message);
+		return;
+	}
+	read_found(a, v, f);
+	note(a, "%s speaks %s: %s", shown, f->dialect, app_member(a, v, "evidence"));
+	if (strcmp(f->url, shown) != 0)
+		note(a, "the base URL is %s", f->url);
+}
+
+static void
+write_features(struct pack *p, const struct found *f)
+{
+	if (f->feature_count == 0)
+		return;
+	pack_str(p, "features");
+	pack_array_begin(p);
+	for (size_t i = 0; i < f->feature_count; i++)
+		pack_str(p, f->features[i]);
+	pack_array_end(p);
+}
+
+/* A question on a terminal only: elsewhere the note says what was taken. */
+static bool
+accept_found(struct app *a, const struct found *f)
+{
+	if (f->url == NULL || a->yes || a->no_input || !a->in_tty || !a->err_tty)
+		return true;
+	return app_confirm(
+	    a, "Add %s as %s?", app_escaped(a, slice_of(name_word(a))), f->dialect);
+}
+
 static int
 provider_add(struct app *a)
 {
+	struct found f = {.dialect = args_value(&a->args, "dialect")};
 	const struct value *result;
-	const char *dialect = args_value(&a->args, "dialect");
 	struct pack *p;
 	int r;
 
 	if ((r = need_words(a, 2, "a name")) != 0)
 		return r;
-	/* a provider that is a program has no address */
-	if (args_value(&a->args, "url") == NULL && dialect == NULL)
+	if (args_value(&a->args, "url") == NULL)
 		return fail_usage(a, "provider add needs --url URL");
 	if ((r = link_open(a)) != 0)
 		return r;
+	if (f.dialect == NULL)
+		recognize(a, &f);
+	if (!accept_found(a, &f))
+		return EXIT_USAGE;
 	p = link_begin(a, "provider.add");
 	pack_kv_str(p, "name", name_word(a));
-	pack_kv_str(p, "base_url", args_value(&a->args, "url"));
-	pack_kv_str(p, "dialect", dialect);
+	pack_kv_str(p, "base_url", f.url != NULL ? f.url : args_value(&a->args, "url"));
+	pack_kv_str(p, "dialect", f.dialect);
 	pack_kv_str(p, "type", args_value(&a->args, "type"));
 	pack_kv_str(p, "auth_type", args_value(&a->args, "auth"));
+	write_features(p, &f);
 	if ((r = link_end(a, &result)) != 0)
 		return r;
-	note_warnings(a, result);
 	print_changed(a, result, "Added");
-	if (value_equals(value_get(result, "status"), "no-credential"))
-		note(a, "it has no key yet: mpc key set %s", app_member(a, result, "name"));
+	if (f.assumed != NULL)
+		note(a, "%s", f.assumed);
+	if (value_equals(value_get(result, "status"), "no-credential") ||
+	    (f.wants_key && !value_equals(value_get(result, "auth_type"), "none")))
+		note(a, "it %s: mpc key set %s",
+		    f.wants_key ? "wants a key" : "has no key yet", app_member(a, result, "name"));
 	return 0;
 }
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.provider import Sleep, reply, stream
+from harness.provider import Provider, Sleep, reply, stream
 
 SECRET = "sk-or-v1-0123456789abcdef0123456789cafe"
 ENV = {"LAB_API_KEY": SECRET}
@@ -183,3 +183,57 @@ def test_a_wall_shows_how_long_it_stands(daemon, provider):
     daemon.mpc("prompt", "-m", "lab:m1", "hi", check=7)
     row = next(line for line in daemon.mpc("providers", check=0).out.splitlines() if " lab " in line)
     assert row.endswith("rate-limited, 12 min left")
+
+
+# ---- a server's own language ----
+
+TAGS = {"models": [{"name": "qwen3:8b", "model": "qwen3:8b"}]}
+
+
+@pytest.fixture
+def ollama():
+    p = Provider(default=lambda r: reply(200, TAGS) if r.path == "/api/tags" else reply(404, "404 page not found", "text/plain"))
+    p.models = lambda r: reply(404, "404 page not found", "text/plain")
+    p.origin = p.url[:-len("/v1")]
+    yield p
+    p.close()
+
+
+def dialect(daemon, name):
+    return json.loads(daemon.mpc("provider", "show", name, "--json", check=0).out)["dialect"]
+
+
+def test_add_asks_the_server_for_its_language(daemon, ollama):
+    r = daemon.mpc("provider", "add", "lab", "--url", ollama.origin, check=0)
+    assert f"note: {ollama.origin} speaks ollama: GET " in r.err and r.out == "Added lab (available).\n"
+    assert dialect(daemon, "lab") == "ollama"
+
+
+def test_add_confirms_what_it_found_on_a_terminal(daemon, provider):
+    t = daemon.mpc_tty("provider", "add", "lab", "--url", provider.url, columns=200)
+    t.expect("Add lab as openai-chat? [y/N]")
+    t.type("n\n")
+    assert t.wait() == 2 and b"nothing was changed" in t.output
+    daemon.mpc("provider", "show", "lab", check=3)
+    t = daemon.mpc_tty("provider", "add", "lab", "--url", provider.url)
+    t.expect("[y/N]")
+    t.type("y\n")
+    assert t.wait() == 0 and b"Added lab (available)." in t.output and dialect(daemon, "lab") == "openai-chat"
+
+
+def test_add_with_a_dialect_asks_nobody(daemon, ollama):
+    t = daemon.mpc_tty("provider", "add", "lab", "--url", ollama.origin, "--dialect", "openai-chat")
+    assert t.wait() == 0 and b"[y/N]" not in t.output and b"speaks" not in t.output
+    assert dialect(daemon, "lab") == "openai-chat" and ollama.requests == []
+
+
+def test_add_of_a_server_that_does_not_run_yet(daemon):
+    r = daemon.mpc("provider", "add", "lab", "--url", "http://127.0.0.1:9/v1", check=0)
+    assert "openai-chat is assumed" in r.err and r.out == "Added lab (available).\n" and dialect(daemon, "lab") == "openai-chat"
+
+
+def test_add_says_that_a_key_is_wanted(daemon, provider):
+    provider.models = provider.default = lambda r: reply(401, {"error": {"message": "You must provide an API key", "type": "invalid_request_error",
+                                                                        "code": "invalid_api_key"}})
+    r = daemon.mpc("provider", "add", "lab", "--url", provider.url, check=0)
+    assert "wants a key: mpc key set lab" in r.err

@@ -252,7 +252,7 @@ class Daemon(Home):
     def add_provider(self, provider, name="scripted", key=None, model="m1"):
         """Configures the scripted provider by mpc alone and switches to it."""
         self.mpc("provider", "add", name, "--url", provider.url, "--type", "local", "--auth",
-                 "optional-key" if key else "none", check=0)
+                 "optional-key" if key else "none", "--dialect", "openai-chat", check=0)
         if key:
             self.mpc("key", "set", name, "--stdin", "--no-check", input=(key + "\n").encode(), check=0)
         self.mpc("switch", f"{name}:{model}", check=0)
