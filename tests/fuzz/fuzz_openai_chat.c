@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/json.h"
 #include "server/dialect/dialect.h"
 #include "server/upstream/sse.h"
 
@@ -41,6 +42,17 @@ check_usage(const struct usage *u)
 	MUST(u->output_tokens < 0 || u->reasoning_tokens <= u->output_tokens);
 }
 
+/* What goes back to OpenRouter: a list, whatever it sent. */
+static void
+check_details(struct slice signature)
+{
+	struct json j = JSON_INIT;
+
+	MUST(json_read(&j, signature.data, signature.len, JSON_LAST_KEY_WINS) == 0);
+	MUST(json_is(&j, 0, JSON_ARRAY) && json_size(&j, 0) > 0);
+	json_clear(&j);
+}
+
 static void
 on_event(void *arg, const struct event *e)
 {
@@ -66,6 +78,8 @@ on_event(void *arg, const struct event *e)
 			l->ended_calls[e->index / 64] |= (uint64_t)1 << e->index % 64;
 		break;
 	case EVENT_REASONING_END:
+		check_details(e->signature);
+		break;
 	case EVENT_LIMITS:
 		break;
 	case EVENT_USAGE:
@@ -103,8 +117,12 @@ on_frame(void *arg, struct slice event, struct slice data)
 }
 
 static void
-read_answer(const struct dialect *d, unsigned how, struct slice bytes)
+read_answer(const struct dialect *d, unsigned how, bool openrouter, struct slice bytes)
 {
+	char name[] = "openrouter";
+	char *none[] = { NULL };
+	struct provider p = { .name = name, .features = none };
+	struct dialect_target to = { &p, "m" };
 	struct listener l = { 0 };
 	struct reading r = { d, calloc(1, d->state_size), { on_event, &l } };
 	struct sse sse;
@@ -112,7 +130,7 @@ read_answer(const struct dialect *d, unsigned how, struct slice bytes)
 
 	MUST(r.state != NULL);
 	if (d->begin != NULL)
-		d->begin(r.state, NULL, NULL);
+		d->begin(r.state, NULL, openrouter ? &to : NULL);
 	if (how == 0) {
 		sse_init(&sse);
 		if (sse_feed(&sse, bytes.data, bytes.len, &used, on_frame, &r) == 0)
@@ -148,6 +166,7 @@ read_refusal(const struct dialect *d, unsigned choice, struct slice bytes)
 	struct header headers[] = { { slice_of(names[choice % 8]), value },
 		{ SLICE("x-ratelimit-remaining-tokens"), SLICE("0") } };
 	struct wire_head head = { statuses[choice / 8 % 8], headers, 2 };
+	struct limits l = { .count = 0 };
 	struct failure f;
 
 	if (lf != NULL) {
@@ -156,6 +175,10 @@ read_refusal(const struct dialect *d, unsigned choice, struct slice bytes)
 	}
 	d->refuse(NULL, &head, bytes, 1795330000000, &f);
 	check_failure(&f);
+	d->limits(NULL, &head, 1795330000000, &l);
+	MUST(l.count <= LIMITS_MAX);
+	for (size_t i = 0; i < l.count; i++)
+		MUST(l.of[i].limit >= -1 && l.of[i].remaining >= -1 && l.of[i].resets_ms >= 0);
 }
 
 int
@@ -170,7 +193,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 0:
 	case 1:
 	case 2:
-		read_answer(d, data[0] % 5, bytes);
+		read_answer(d, data[0] % 5, data[0] / 5 % 2 == 1, bytes);
 		break;
 	case 3:
 		read_refusal(d, data[0] / 5, bytes);
