@@ -198,7 +198,8 @@ provider_add(struct app *a)
 
 	if ((r = need_words(a, 2, "a name")) != 0)
 		return r;
-	if (args_value(&a->args, "url") == NULL)
+	/* programs and the echo have no address; what a dialect needs, the daemon knows */
+	if (args_value(&a->args, "url") == NULL && f.dialect == NULL)
 		return fail_usage(a, "provider add needs --url URL");
 	if ((r = link_open(a)) != 0)
 		return r;
