@@ -270,8 +270,9 @@ conclude(struct recognition *r)
 			snprintf(evidence, sizeof evidence, "GET %s was refused as %s does (HTTP %d)",
 			    won->q->path, won->q->dialect, won->status);
 		else
-			snprintf(evidence, sizeof evidence, "GET %s gave a list as %s does (%zu models)",
-			    won->q->path, won->q->dialect, won->models.count);
+			snprintf(evidence, sizeof evidence, "GET %s gave a list as %s does (%zu model%s)",
+			    won->q->path, won->q->dialect, won->models.count,
+			    won->models.count == 1 ? "" : "s");
 		out.evidence = evidence;
 	}
 	recognize_cancel(r);
