@@ -524,8 +524,10 @@ def test_F102_what_it_sees(make_daemon):
                "TZ": "UTC", "LC_TIME": "C", "TMPDIR": "/tmp", "USER": "someone"}
     d = make_daemon(*FAST, env=hostile)
     f = Fake(d)
-    # dash keeps what it was given: the first words are the program's own
-    f.sh("cat /proc/$$/environ > $N/environ\ncat /proc/$$/status > $N/status\ncat /proc/$$/cmdline > $N/argv\n"
+    # dash keeps what it was given: the first words are the program's own; it reads its status itself, since it blocks
+    # every signal while it waits for a program
+    f.sh("while IFS= read -r l; do printf '%s\\n' \"$l\"; done < /proc/$$/status > $N/status\n"
+         "cat /proc/$$/environ > $N/environ\ncat /proc/$$/cmdline > $N/argv\n"
          f"cat > $N/stdin\nprintf '%s\\n' '{INIT}' '{said('ok')}' '{DONE}'").use()
     with d.rpc() as c:
         assert c.call("prompt.run", text="secret words", system="secret rules", ref="claude-max:sonnet")["text"] == "ok"
