@@ -18,6 +18,7 @@
 #include "server/base/loop.h"
 #include "server/call/call.h"
 #include "server/call/probe.h"
+#include "server/call/waiting.h"
 #include "server/model/roster.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/methods/prompts.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct rpc_server *server;
 	struct loop_signal *on_term, *on_int, *on_hup;
 	struct detection *detection;
+	struct waiting *waiting;
 	struct loop_timer *drain;
 	bool stopping, aborted;
 	int64_t stop_at_ms;  /* monotonic: streams end */
@@ -271,6 +273,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	if (p->routes == NULL || p->upstream == NULL)
 		return error_set(err, MP_E_INTERNAL, "the carriers cannot be set up");
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
+	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->prompts = prompts_new(d->loop);
@@ -347,6 +350,7 @@ daemon_free(struct daemon *d)
 	prompts_free(p->prompts);
 	probes_free(p->probes);
 	calls_free(p->calls);
+	waiting_free(d->waiting);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
 	overrides_free(p->overrides);

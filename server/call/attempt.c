@@ -7,6 +7,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/story.h"
+#include "server/call/waiting.h"
 
 /* The answer is whole but its transfer has not ended: the connection is worth this much waiting,
  * so that the next call finds it open. */
@@ -139,6 +140,22 @@ attempt_fail_own(struct attempt *a, enum failure_class class, const char *kind)
 	attempt_fail(a, &f);
 }
 
+/* The answer is whole, and its program may wait for the next turn. */
+static void
+attempt_let_go(struct attempt *a)
+{
+	struct wire_memory known;
+
+	wire_memory_init(&known);
+	if (waiting_allowed(a->parts->providers, a->provider) &&
+	    a->dialect->remember(a->state, &known))
+		transfer_keep(a->transfer, &known);
+	else
+		transfer_cancel(a->transfer);
+	a->transfer = NULL;
+	wire_memory_clear(&known);
+}
+
 /* After anything was fed: an error ends the try at once; a whole answer waits a little for the transfer
  * to end by itself. */
 static void
@@ -146,6 +163,8 @@ attempt_settle(struct attempt *a)
 {
 	if (a->dead)
 		return;
+	if (a->finished && a->transfer != NULL && a->dialect->remember != NULL)
+		attempt_let_go(a);
 	if (a->failed || (a->finished && a->transfer == NULL))
 		attempt_conclude(a);
 	else if (a->finished && !loop_timer_running(a->linger))
@@ -203,8 +222,11 @@ static void
 attempt_on_head(void *arg, const struct wire_head *head)
 {
 	struct attempt *a = arg;
+	const struct wire_memory *known;
 
 	attempt_limits(a->parts, a->provider, a->dialect, head);
+	if (a->dialect->resume != NULL && (known = transfer_known(a->transfer)) != NULL)
+		a->dialect->resume(a->state, known);
 	if (head->status >= 300)
 		head_copy_set(&a->refusal, head);
 }

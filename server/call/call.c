@@ -423,6 +423,7 @@ void
 calls_drain(struct calls *cs)
 {
 	cs->draining = true;
+	upstream_drain(cs->parts.upstream);
 }
 
 void

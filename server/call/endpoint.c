@@ -4,6 +4,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/attempt.h"
+#include "server/call/waiting.h"
 #include "server/state/credentials.h"
 
 /* A local server may load a model for minutes before the first byte. */
@@ -20,6 +21,7 @@ endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider
 	to->ca_file = p->ca_file;
 	to->proxy = p->proxy;
 	to->program = p->program;
+	waiting_owner(p, to->owner, sizeof(to->owner));
 	to->local = p->type == PROVIDER_LOCAL;
 	to->auth_style = style;
 	if (to->local)

@@ -67,8 +67,9 @@ encode(const struct chat_request *chat, const struct dialect_target *to, struct 
 
 	program(out);
 	out->stream = true;
+	out->stays = true;
 	r = claude_cli_encode(chat, to, out, sink, err);
-	if (r == 0 && (out->body.failed || out->file.failed))
+	if (r == 0 && (out->body.failed || out->more.failed || out->file.failed))
 		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
 		    out->body.max >> 20);
 	if (r != 0)
@@ -101,6 +102,8 @@ const struct dialect dialect_claude_cli = {
 	.body = claude_cli_body,
 	.end = claude_cli_end,
 	.clear = claude_cli_clear,
+	.resume = claude_cli_resume,
+	.remember = claude_cli_remember,
 	.refuse = refuse,
 	.login_request = claude_cli_login_request,
 	.login_reply = claude_cli_login_reply,

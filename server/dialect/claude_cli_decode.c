@@ -11,15 +11,20 @@
 
 #define KEEP_BYTES ((size_t)64 << 10)
 #define PIECE_MAX ((size_t)32 << 20)
+#define ANSWER_MAX ((size_t)1 << 20) /* of a longer one the program does not wait */
 
 void
 claude_cli_begin(void *state, const struct chat_request *chat, const struct dialect_target *to)
 {
 	struct claude_cli_state *s = state;
 
-	(void)chat;
 	(void)to;
 	buf_init(&s->text, PIECE_MAX);
+	buf_init(&s->answer, ANSWER_MAX);
+	buf_init(&s->past, WIRE_PAST_MAX);
+	if (chat != NULL)
+		claude_cli_past(chat, chat->message_count, &s->past);
+	s->spent = -1;
 }
 
 void
@@ -29,6 +34,8 @@ claude_cli_clear(void *state)
 
 	foreign_clear(&s->in);
 	buf_clear(&s->text);
+	buf_clear(&s->past);
+	buf_clear(&s->answer);
 }
 
 /* ---- pieces ---- */
@@ -43,6 +50,8 @@ static void
 say(struct claude_cli_state *s, const struct event_sink *sink)
 {
 	s->said_anything |= s->text.len > 0;
+	if (s->block == CLAUDE_BLOCK_TEXT)
+		(void)buf_add(&s->answer, s->text.data, s->text.len);
 	emit_text(sink, event_of(s->block), (struct slice){ s->text.data, s->text.len }, false);
 }
 
@@ -223,9 +232,11 @@ claude_cli_frame(void *state, const struct frame *f, const struct event_sink *si
 		end_block(s, sink);
 		s->over = true;
 		claude_cli_result(s, sink);
-	} else if (json_equals(j, type, "system") &&
-	    json_equals(j, json_get(j, 0, "subtype"), "init")) {
-		init_line(s, sink);
+	} else if (json_equals(j, type, "system")) {
+		if (json_equals(j, json_get(j, 0, "subtype"), "init"))
+			init_line(s, sink);
+		else if (json_equals(j, json_get(j, 0, "subtype"), "compact_boundary"))
+			s->has_forgotten = true;
 	}
 }
 

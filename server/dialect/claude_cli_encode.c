@@ -240,9 +240,8 @@ put_part(struct prompt *p, const struct part *part)
 }
 
 static int
-put_messages(struct prompt *p, const struct chat_request *chat, size_t from)
+put_messages(struct prompt *p, const struct chat_request *chat, size_t from, bool document)
 {
-	bool document = chat->message_count - from > 1;
 	int r;
 
 	if (document)
@@ -262,8 +261,10 @@ put_messages(struct prompt *p, const struct chat_request *chat, size_t from)
 	return 0;
 }
 
+/* The line of input: the messages from there on, several of them as a document or as one message. */
 static int
-put_prompt(const struct chat_request *chat, size_t from, struct buf *body, struct error *err)
+put_prompt(const struct chat_request *chat, size_t from, bool document, struct buf *body,
+    struct error *err)
 {
 	struct prompt p = { .err = err };
 	int r;
@@ -277,7 +278,7 @@ put_prompt(const struct chat_request *chat, size_t from, struct buf *body, struc
 	json_kv_string(&p.w, "role", "user");
 	json_key(&p.w, "content");
 	json_begin_array(&p.w);
-	if ((r = put_messages(&p, chat, from)) == 0) {
+	if ((r = put_messages(&p, chat, from, document)) == 0) {
 		json_end_array(&p.w);
 		json_end_object(&p.w);
 		json_end_object(&p.w);
@@ -294,7 +295,7 @@ int
 claude_cli_encode(const struct chat_request *chat, const struct dialect_target *to,
     struct wire_request *out, const struct event_sink *sink, struct error *err)
 {
-	size_t from;
+	size_t from, turn;
 	int r;
 
 	if ((r = check(chat, to, err)) != 0)
@@ -303,8 +304,13 @@ claude_cli_encode(const struct chat_request *chat, const struct dialect_target *
 	from = put_system(chat, &out->file);
 	if (from == chat->message_count)
 		return error_field(err, "messages", "there is nothing to answer but a system prompt");
-	if ((r = put_prompt(chat, from, &out->body, err)) != 0)
+	if ((r = put_prompt(chat, from, chat->message_count - from > 1, &out->body, err)) != 0)
 		return r;
+	if ((turn = claude_cli_new_turn(chat)) > from) {
+		claude_cli_past(chat, turn, &out->past);
+		if ((r = put_prompt(chat, turn, false, &out->more, err)) != 0)
+			return r;
+	}
 	warn_left_out(&chat->options, sink);
 	return 0;
 }

@@ -67,15 +67,28 @@ claude_cli_windows(struct claude_cli_state *s, const struct event_sink *sink)
 
 /* ---- usage ---- */
 
-/* What the program calls a cost is a list price, and a plan pays nothing per token. */
+/* What the program calls a cost is a list price, added up since its start; a plan pays nothing per token. */
+static int64_t
+turn_cost(struct claude_cli_state *s)
+{
+	const struct json *j = &s->in.json;
+
+	if (!json_decimal(j, json_get(j, 0, "total_cost_usd"), 6, &s->spent))
+		s->spent = -1;
+	if (!s->paid)
+		return 0;
+	return s->spent >= s->spent_before && s->spent_before >= 0 ? s->spent - s->spent_before : -1;
+}
+
 static void
-report_usage(const struct claude_cli_state *s, const struct event_sink *sink)
+report_usage(struct claude_cli_state *s, const struct event_sink *sink)
 {
 	const struct json *j = &s->in.json;
 	uint32_t at = json_get(j, 0, "usage");
 	struct usage u = USAGE_INIT;
 	int64_t fresh;
 
+	u.cost_microusd = turn_cost(s);
 	if (!json_is(j, at, JSON_OBJECT))
 		return;
 	fresh = foreign_count(j, json_get(j, at, "input_tokens"));
@@ -87,8 +100,6 @@ report_usage(const struct claude_cli_state *s, const struct event_sink *sink)
 	if (fresh >= 0)
 		u.input_tokens = fresh + (u.cache_read_tokens > 0 ? u.cache_read_tokens : 0) +
 		    (u.cache_write_tokens > 0 ? u.cache_write_tokens : 0);
-	if (!s->paid)
-		u.cost_microusd = 0;
 	foreign_check_usage(&u);
 	if (u.input_tokens >= 0 || u.output_tokens >= 0)
 		emit_usage(sink, &u);
@@ -234,6 +245,19 @@ stop_of(const struct json *j)
 	return json_is(j, at, JSON_STRING) ? STOP_OTHER : STOP_END;
 }
 
+/* Whether what was told is what it remembers having said. */
+static bool
+agrees(struct claude_cli_state *s)
+{
+	const struct json *j = &s->in.json;
+	uint32_t at = json_get(j, 0, "result");
+
+	buf_reset(&s->text, 0);
+	return json_is(j, at, JSON_STRING) && json_string(j, at, &s->text) == 0 && !s->answer.failed &&
+	    s->text.len == s->answer.len &&
+	    (s->text.len == 0 || memcmp(s->text.data, s->answer.data, s->text.len) == 0);
+}
+
 void
 claude_cli_result(struct claude_cli_state *s, const struct event_sink *sink)
 {
@@ -244,6 +268,7 @@ claude_cli_result(struct claude_cli_state *s, const struct event_sink *sink)
 	(void)json_bool(j, json_get(j, 0, "is_error"), &error);
 	report_usage(s, sink);
 	if (!error) {
+		s->may_go_on = stop_of(j) == STOP_END && !s->has_forgotten && agrees(s);
 		emit_finish(sink, stop_of(j));
 	} else if (json_equals(j, reason, "refusal") && s->said_anything) {
 		emit_finish(sink, STOP_CONTENT_FILTER);

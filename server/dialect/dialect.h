@@ -47,6 +47,11 @@ struct dialect {
 	 * that matters (a finish reason), else EVENT_ERROR of class protocol. */
 	void (*end)(void *state, const struct event_sink *sink);
 	void (*clear)(void *state);
+	/* A program that answers one turn after the other. resume, before the first frame: the one that was
+	 * asked waited, and knew this. remember, after EVENT_FINISH: what it knows now that it may be asked
+	 * again; false = it may not. NULL elsewhere. */
+	void (*resume)(void *state, const struct wire_memory *known);
+	bool (*remember)(void *state, struct wire_memory *out);
 
 	/* Status >= 300, headers, body (may be empty, HTML, cut): the class and the story.
 	 * now_ms: the caller's wall clock, for dates in headers. */

@@ -24,6 +24,8 @@ wire_request_init(struct wire_request *r)
 	memset(r, 0, sizeof *r);
 	buf_init(&r->body, BODY_MAX_BYTES);
 	buf_init(&r->file, BODY_MAX_BYTES);
+	buf_init(&r->past, WIRE_PAST_MAX);
+	buf_init(&r->more, BODY_MAX_BYTES);
 }
 
 void
@@ -31,6 +33,8 @@ wire_request_clear(struct wire_request *r)
 {
 	buf_clear(&r->body);
 	buf_clear(&r->file);
+	buf_clear(&r->past);
+	buf_clear(&r->more);
 	for (size_t i = 0; i < r->argument_count; i++)
 		free(r->arguments[i]);
 	free(r->arguments);
@@ -86,4 +90,18 @@ wire_request_header(struct wire_request *r, const char *name, const char *value)
 	if (i == r->header_count)
 		r->header_count++;
 	return 0;
+}
+
+void
+wire_memory_init(struct wire_memory *m)
+{
+	buf_init(&m->past, WIRE_PAST_MAX);
+	m->spent_microusd = -1;
+}
+
+void
+wire_memory_clear(struct wire_memory *m)
+{
+	buf_clear(&m->past);
+	m->spent_microusd = -1;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "protocol/base/buf.h"
 #include "protocol/base/str.h"
@@ -23,6 +24,8 @@ enum framing {
 enum auth_style { AUTH_STYLE_NONE, AUTH_STYLE_BEARER, AUTH_STYLE_X_API_KEY, AUTH_STYLE_X_GOOG_API_KEY };
 
 #define WIRE_HEADERS_MAX 8
+
+#define WIRE_PAST_MAX ((size_t)4 << 20) /* of longer conversations no program waits */
 
 /* What a dialect's encode makes. Cleared with wire_request_clear. */
 struct wire_request {
@@ -44,6 +47,16 @@ struct wire_request {
 	const char *const *environment; /* "NAME=value" beside what every program gets; static */
 	const char *file_option;        /* static; NULL = none: an argument before the path of a */
 	struct buf file;                /* private file that holds this */
+	bool stays;                     /* its input is left open: it may be asked again */
+	struct buf past;                /* what a waiting program must know, byte by byte, to be */
+	struct buf more;                /* asked this in place of body; empty = only a new one will do */
+};
+
+/* What a program knows that waits for the next turn of its conversation. The dialect writes it, the carrier
+ * keeps and compares it. */
+struct wire_memory {
+	struct buf past;
+	int64_t spent_microusd; /* what it has added up since its start; -1 = it does not say */
 };
 
 struct header {
@@ -70,5 +83,7 @@ void wire_request_init(struct wire_request *r);
 void wire_request_clear(struct wire_request *r);
 int wire_request_header(struct wire_request *r, const char *name, const char *value);
 void wire_request_argument(struct wire_request *r, const char *text);
+void wire_memory_init(struct wire_memory *m);
+void wire_memory_clear(struct wire_memory *m);
 
 #endif

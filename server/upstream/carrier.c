@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "server/upstream/child_process.h"
+#include "server/upstream/child_warm.h"
 #include "server/upstream/http.h"
 #include "server/upstream/transfer.h"
 
@@ -23,6 +23,7 @@ upstream_free(struct upstream *u)
 
 	if (u == NULL)
 		return;
+	u->draining = true;
 	while ((t = u->transfers) != NULL) {
 		t->over = true;
 		loop_defer_cancel(u->loop, &t->reap);
@@ -30,6 +31,7 @@ upstream_free(struct upstream *u)
 		t->ops->release(t);
 	}
 	http_free(u->http);
+	warm_list_free(u->warm);
 	children_free(u->children);
 	free(u);
 }
@@ -45,6 +47,21 @@ upstream_reload(struct upstream *u)
 {
 	if (u->http != NULL)
 		http_reload(u->http);
+	upstream_end_waiting(u, NULL, NULL);
+}
+
+void
+upstream_end_waiting(struct upstream *u, bool (*ends)(void *arg, const char *owner), void *arg)
+{
+	if (u->warm != NULL)
+		warm_end(u->warm, ends, arg);
+}
+
+void
+upstream_drain(struct upstream *u)
+{
+	u->draining = true;
+	upstream_end_waiting(u, NULL, NULL);
 }
 
 void
@@ -139,5 +156,19 @@ transfer_pause(struct transfer *t, bool paused)
 void
 transfer_cancel(struct transfer *t)
 {
+	transfer_retire(t);
+}
+
+const struct wire_memory *
+transfer_known(const struct transfer *t)
+{
+	return t->known;
+}
+
+void
+transfer_keep(struct transfer *t, struct wire_memory *known)
+{
+	if (!t->over && t->ops->keep != NULL)
+		t->ops->keep(t, known);
 	transfer_retire(t);
 }

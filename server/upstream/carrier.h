@@ -22,6 +22,7 @@ struct endpoint {
 	const char *ca_file; /* NULL = system */
 	const char *proxy;   /* NULL = none, whatever the environment says */
 	const char *program; /* CARRIER_CHILD: full path; NULL = looked for where programs live */
+	char owner[64];      /* CARRIER_CHILD: a program waits for requests with the same word only */
 	bool local;          /* loopback and private addresses allowed, http allowed on loopback */
 	enum auth_style auth_style;
 	const struct secret *key; /* NULL = none */
@@ -49,7 +50,7 @@ struct loop;
 struct upstream *upstream_new(struct loop *loop);
 /* Cancels what still runs. */
 void upstream_free(struct upstream *u);
-/* New CA and proxy settings, connections dropped when idle (SIGHUP). */
+/* New CA and proxy settings, connections dropped when idle, waiting programs ended (SIGHUP). */
 void upstream_reload(struct upstream *u);
 /* From now on connecting, the first byte and silence get this long each, whatever the endpoint says
  * (0 = as it says). For tests. */
@@ -65,5 +66,15 @@ struct transfer *transfer_start(struct upstream *u, enum carrier_kind carrier, e
 void transfer_pause(struct transfer *t, bool paused);
 /* Ends it at once; no callback any more. Allowed inside a callback. */
 void transfer_cancel(struct transfer *t);
+/* From on_head on: what the waiting program knew that was asked. NULL = none was. Borrowed from t. */
+const struct wire_memory *transfer_known(const struct transfer *t);
+/* As transfer_cancel, when the answer is whole and the program that gave it may be asked again: it waits for
+ * a request of the same owner that starts it the same way and whose past is known->past, for some minutes and
+ * while no other needs its place. Takes the content of known (left empty). Elsewhere: transfer_cancel. */
+void transfer_keep(struct transfer *t, struct wire_memory *known);
+/* Ends the programs that wait and of whose owner `ends` says true; NULL = all. */
+void upstream_end_waiting(struct upstream *u, bool (*ends)(void *arg, const char *owner), void *arg);
+/* Ends all that wait; from now on none does. */
+void upstream_drain(struct upstream *u);
 
 #endif

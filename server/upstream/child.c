@@ -73,10 +73,32 @@ judge_exit(struct child *c)
 		snprintf(c->failure.message, sizeof c->failure.message, "%s", line);
 }
 
+static void child_begin(void *arg);
+
+/* One that waited was gone before it took its turn: a new one is asked everything. */
+static bool
+child_begin_anew(struct child *c)
+{
+	if (!c->warm || c->out_bytes > 0 || c->out.fd >= 0 || c->failed)
+		return false;
+	if (c->process != NULL)
+		process_stop(c->process);
+	c->process = NULL;
+	child_pipes_close(c);
+	loop_timer_stop(c->farewell);
+	buf_reset(&c->words, 0);
+	buf_clear(&c->request.past);
+	c->warm = c->started = c->exited = false;
+	c->written = 0;
+	c->err_bytes = 0;
+	loop_defer(c->base.up->loop, &c->step, child_begin, c);
+	return true;
+}
+
 void
 child_advance(struct child *c)
 {
-	if (c->base.over)
+	if (c->base.over || child_begin_anew(c))
 		return;
 	if (!c->failed) {
 		if (!child_pipes_drain(c))
@@ -99,7 +121,7 @@ end:
 		transfer_end(&c->base, &c->failure);
 }
 
-static void
+void
 child_exited(void *arg, int status)
 {
 	struct child *c = arg;
@@ -153,10 +175,23 @@ child_pause(struct transfer *t, bool paused)
 }
 
 static void
+child_keep(struct transfer *t, struct wire_memory *known)
+{
+	struct child *c = (struct child *)t;
+
+	wire_memory_clear(&c->memory);
+	c->memory = *known;
+	wire_memory_init(known);
+	c->kept = true;
+}
+
+static void
 child_release(struct transfer *t)
 {
 	struct child *c = (struct child *)t;
 
+	if (c->kept)
+		warm_park(c);
 	loop_defer_cancel(t->up->loop, &c->step);
 	children_unwait(c->all, &c->waiter);
 	if (c->process != NULL)
@@ -169,12 +204,14 @@ child_release(struct transfer *t)
 	buf_clear(&c->body);
 	buf_clear(&c->words);
 	wire_request_clear(&c->request);
+	wire_memory_clear(&c->memory);
 	free(c->chosen);
 	free(c->proxy);
+	free(c->owner);
 	free(c);
 }
 
-static const struct carrier_ops child_ops = { child_pause, child_release };
+static const struct carrier_ops child_ops = { child_pause, child_keep, child_release };
 
 /* ---- the clock ---- */
 
@@ -235,6 +272,14 @@ watch(void *arg)
 /* ---- the beginning ---- */
 
 static void
+child_ask(struct child *c)
+{
+	c->started = true;
+	c->waiting_ms = c->last_byte_ms = clock_monotonic_ms();
+	child_pipes_open(c);
+}
+
+static void
 child_launch(struct child *c)
 {
 	struct process_pipes fds;
@@ -254,8 +299,10 @@ child_launch(struct child *c)
 	}
 	/* it lies in the private folder now */
 	buf_clear(&c->request.file);
-	c->waiting_ms = c->last_byte_ms = clock_monotonic_ms();
-	child_pipes_open(c, &fds);
+	c->in.fd = fds.in;
+	c->out.fd = fds.out;
+	c->err.fd = fds.err;
+	child_ask(c);
 }
 
 static void
@@ -265,10 +312,14 @@ child_begin(void *arg)
 
 	if (c->base.over)
 		return;
-	if (!children_full(c->all)) {
+	if (warm_take(c->base.up->warm, c)) {
+		child_ask(c);
+	} else if (!children_full(c->all)) {
 		child_launch(c);
 	} else if (children_waiting(c->all) < WAITING_MAX) {
 		children_wait(c->all, &c->waiter);
+		if (children_pressed(c->all))
+			warm_make_room(c->base.up->warm);
 	} else {
 		child_fail(c, FAILURE_OVERLOADED, "busy", "%d of %s run already and %d wait",
 		    CHILDREN_MAX, c->request.program, WAITING_MAX);
@@ -295,8 +346,10 @@ child_start(struct upstream *u, enum framing framing, const struct endpoint *to,
 		error_set(err, MP_E_INTERNAL, "a program's answer comes in lines");
 		return NULL;
 	}
-	if (u->children == NULL)
+	if (u->children == NULL) {
 		u->children = children_new(u->loop);
+		u->warm = warm_list_new(u);
+	}
 	c = xcalloc(1, sizeof *c);
 	c->all = u->children;
 	c->waiter = (struct children_waiter){ .cb = child_begin, .arg = c };
@@ -304,8 +357,10 @@ child_start(struct upstream *u, enum framing framing, const struct endpoint *to,
 	c->in.fd = c->out.fd = c->err.fd = -1;
 	c->chosen = xstrdup(to->program);
 	c->proxy = xstrdup(to->proxy);
+	c->owner = xstrdup(to->owner);
 	c->request = *req;
 	wire_request_init(req);
+	wire_memory_init(&c->memory);
 	ndjson_init(&c->ndjson);
 	buf_init(&c->body, (size_t)CHILD_OUTPUT_BYTES + 1);
 	set_limits(c, to);

@@ -1,20 +1,16 @@
-/* child.h - one request to a program and its answer: the struct its two files share.
+/* child.h - one request to a program and its answer: the struct its files share.
  *
- * child.c starts and ends it and watches the clock; child_pipes.c moves the bytes. */
+ * child.c starts and ends it and watches the clock; child_pipes.c moves the bytes; child_warm.c keeps
+ * programs that wait for another request. */
 #ifndef SERVER_UPSTREAM_CHILD_H
 #define SERVER_UPSTREAM_CHILD_H
 
-#include "server/upstream/child_process.h"
+#include "server/upstream/child_warm.h"
 #include "server/upstream/ndjson.h"
 #include "server/upstream/transfer.h"
 
 #define CHILD_OUTPUT_BYTES ((uint64_t)32 << 20)
 #define CHILD_WORDS_BYTES ((size_t)64 << 10)
-
-struct child_pipe {
-	int fd; /* -1 = closed */
-	struct loop_io *io;
-};
 
 struct child {
 	struct transfer base;
@@ -23,8 +19,11 @@ struct child {
 	struct loop_deferred step; /* begins it, or goes on after a pause */
 	struct process *process;   /* NULL = not started, or ended */
 	struct wire_request request;
-	char *chosen, *proxy;
+	char *chosen, *proxy, *owner;
 	bool started;
+	bool warm; /* a program that waited is asked, and `memory` is what it knew */
+	bool kept; /* the answer is whole: it may wait again, and `memory` is what it knows */
+	struct wire_memory memory;
 
 	struct child_pipe in, out, err;
 	size_t written;
@@ -48,12 +47,14 @@ struct child {
 
 void child_fail(struct child *c, enum failure_class class, const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Its process ended. */
+void child_exited(void *arg, int status);
 /* Goes as far as it can: held frames, the end of the output, the end. */
 void child_advance(struct child *c);
 
-void child_pipes_open(struct child *c, const struct process_pipes *fds);
+/* Begins to move bytes over the descriptors that c has. */
+void child_pipes_open(struct child *c);
 void child_pipes_close(struct child *c);
-void child_pipe_close(struct child_pipe *p);
 /* Reading the answer, or not (a pause). */
 void child_pipes_read(struct child *c, bool on);
 /* Frames that were held back by a pause. False when some are left. */

@@ -42,6 +42,7 @@ send_head(struct child *c)
 	if (c->head_sent)
 		return;
 	c->head_sent = true;
+	c->base.known = c->warm ? &c->memory : NULL;
 	if (c->base.cb.on_head != NULL)
 		c->base.cb.on_head(c->base.arg, &head);
 }
@@ -73,9 +74,10 @@ take_output(struct child *c, const char *bytes, size_t n)
 		return;
 	}
 	send_head(c);
-	if (c->base.over || !feed(c, bytes, n, &used) || c->base.over)
+	if (c->base.over || !feed(c, bytes, n, &used))
 		return;
-	(void)buf_add(&c->held, bytes + used, n - used); /* less than a block */
+	/* less than a block; also of one whose owner has let go: it tells whether all was said */
+	(void)buf_add(&c->held, bytes + used, n - used);
 }
 
 static void
@@ -182,7 +184,7 @@ static void
 in_ready(void *arg, int fd, unsigned what)
 {
 	struct child *c = arg;
-	const struct buf *body = &c->request.body;
+	const struct buf *body = c->warm ? &c->request.more : &c->request.body;
 	ssize_t n = 0;
 
 	(void)what;
@@ -198,8 +200,10 @@ in_ready(void *arg, int fd, unsigned what)
 		c->waiting_ms = clock_monotonic_ms();
 	}
 	/* whoever closes his input early says why on his output */
-	if (n < 0 || c->written == body->len)
+	if (n < 0 || (c->written == body->len && !c->request.stays))
 		child_pipe_close(&c->in);
+	else if (c->written == body->len)
+		loop_io_set(c->in.io, 0);
 }
 
 /* ---- all three ---- */
@@ -212,12 +216,13 @@ child_pipes_read(struct child *c, bool on)
 }
 
 void
-child_pipes_open(struct child *c, const struct process_pipes *fds)
+child_pipes_open(struct child *c)
 {
 	struct loop *loop = c->base.up->loop;
 
-	c->in = (struct child_pipe){ fds->in, loop_io_new(loop, fds->in, LOOP_WRITE, in_ready, c) };
-	c->out = (struct child_pipe){ fds->out, loop_io_new(loop, fds->out, 0, out_ready, c) };
-	c->err = (struct child_pipe){ fds->err, loop_io_new(loop, fds->err, LOOP_READ, err_ready, c) };
+	c->in.io = loop_io_new(loop, c->in.fd, LOOP_WRITE, in_ready, c);
+	c->out.io = loop_io_new(loop, c->out.fd, 0, out_ready, c);
+	if (c->err.fd >= 0)
+		c->err.io = loop_io_new(loop, c->err.fd, LOOP_READ, err_ready, c);
 	child_pipes_read(c, !c->base.paused);
 }

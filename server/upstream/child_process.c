@@ -29,6 +29,7 @@ struct process {
 	struct loop_io *ended;
 	struct loop_timer *kill;
 	char *room;
+	bool idle;
 	void (*on_exit)(void *arg, int status); /* NULL = nobody watches */
 	void *arg;
 };
@@ -36,7 +37,7 @@ struct process {
 struct children {
 	struct loop *loop;
 	struct process *first;
-	size_t count;
+	size_t count, idle;
 	struct children_waiter *waiters; /* who waited longest is first */
 	size_t waiting;
 	struct loop_timer *sweep;
@@ -75,13 +76,13 @@ end_strangers(const struct children *cs)
 	return left;
 }
 
-/* While another program runs a stranger may be its helper: then it waits for the end of that one. */
+/* While another program works a stranger may be its helper: then it waits for the end of that one. */
 static void
 sweep(void *arg)
 {
 	struct children *cs = arg;
 
-	if (cs->count == 0 && end_strangers(cs) > 0)
+	if (cs->count == cs->idle && end_strangers(cs) > 0)
 		loop_timer_start(cs->sweep, SWEEP_MS);
 }
 
@@ -122,6 +123,16 @@ size_t
 children_waiting(const struct children *cs)
 {
 	return cs->waiting;
+}
+
+bool
+children_pressed(const struct children *cs)
+{
+	size_t ending = 0;
+
+	for (const struct process *p = cs->first; p != NULL; p = p->next)
+		ending += p->on_exit == NULL;
+	return cs->waiting > ending;
 }
 
 void
@@ -167,6 +178,8 @@ process_free(struct process *p)
 	if (p->next != NULL)
 		p->next->prev = p->prev;
 	cs->count--;
+	if (p->idle)
+		cs->idle--;
 	loop_io_free(p->ended);
 	loop_timer_free(p->kill);
 	close(p->pidfd);
@@ -258,6 +271,29 @@ fail:
 	room_remove(p->room);
 	free(p);
 	return NULL;
+}
+
+void
+process_watch(struct process *p, void (*on_exit)(void *arg, int status), void *arg)
+{
+	p->on_exit = on_exit;
+	p->arg = arg;
+}
+
+void
+process_set_idle(struct process *p, bool idle)
+{
+	struct children *cs = p->all;
+
+	if (p->idle == idle)
+		return;
+	p->idle = idle;
+	if (idle) {
+		cs->idle++;
+		loop_timer_start(cs->sweep, 0);
+	} else {
+		cs->idle--;
+	}
 }
 
 void

@@ -4,8 +4,8 @@
  *   transfer - watches -> process, until it has ended or the transfer lets it go
  *
  * A process that nobody watches any more is asked to end and killed 5 s later, with everything in its
- * process group. A grandchild that left the group becomes ours when its parent is gone and is killed too: the
- * daemon starts nothing else, so a stranger among its children is one of those. */
+ * process group. A grandchild that left the group becomes ours when its parent is gone and is killed too,
+ * when no program works: the daemon starts nothing else, so a stranger among its children is one of those. */
 #ifndef SERVER_UPSTREAM_CHILD_PROCESS_H
 #define SERVER_UPSTREAM_CHILD_PROCESS_H
 
@@ -32,6 +32,8 @@ struct children_waiter {
 void children_wait(struct children *cs, struct children_waiter *w);
 void children_unwait(struct children *cs, struct children_waiter *w);
 size_t children_waiting(const struct children *cs);
+/* Whether more wait than places will come free by those that are ending. */
+bool children_pressed(const struct children *cs);
 
 /* The three ends of its pipes that stay with us: non-blocking, the caller's to close. */
 struct process_pipes {
@@ -43,6 +45,10 @@ struct process_pipes {
 struct process *process_start(struct children *cs, const char *path, const struct wire_request *req,
     const char *proxy, struct process_pipes *pipes, void (*on_exit)(void *arg, int status),
     void *arg, struct failure *why);
+/* Somebody else hears of its end from now on. */
+void process_watch(struct process *p, void (*on_exit)(void *arg, int status), void *arg);
+/* It waits for work, or works again. While none works, whoever else is among our children is ended. */
+void process_set_idle(struct process *p, bool idle);
 /* Lets it go: no on_exit any more. */
 void process_stop(struct process *p);
 

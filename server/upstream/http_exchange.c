@@ -150,7 +150,7 @@ exchange_release(struct transfer *t)
 	exchange_free((struct exchange *)t);
 }
 
-static const struct carrier_ops exchange_ops = { exchange_pause, exchange_release };
+static const struct carrier_ops exchange_ops = { .pause = exchange_pause, .release = exchange_release };
 
 /* ---- the clock ---- */
 

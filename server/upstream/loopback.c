@@ -88,7 +88,7 @@ loopback_release(struct transfer *t)
 	free(l);
 }
 
-static const struct carrier_ops loopback_ops = { loopback_pause, loopback_release };
+static const struct carrier_ops loopback_ops = { .pause = loopback_pause, .release = loopback_release };
 
 static int64_t
 delay_of(const struct wire_request *req)

@@ -12,9 +12,12 @@
 
 struct http;
 struct children;
+struct warm_list;
 
 struct carrier_ops {
 	void (*pause)(struct transfer *t, bool paused);
+	/* See transfer_keep; t is not over yet. NULL = this carrier keeps nothing. */
+	void (*keep)(struct transfer *t, struct wire_memory *known);
 	/* Frees the carrier's part and t itself; t is over and on no list. */
 	void (*release)(struct transfer *t);
 };
@@ -26,6 +29,7 @@ struct transfer {
 	void *arg;
 	bool paused;
 	bool over;
+	const struct wire_memory *known; /* see transfer_known */
 	struct transfer *next, *prev;
 	struct loop_deferred reap;
 };
@@ -34,8 +38,10 @@ struct upstream {
 	struct loop *loop;
 	struct http *http;         /* made with the first HTTP transfer */
 	struct children *children; /* made with the first program */
+	struct warm_list *warm;    /* programs that wait; made with the first program */
 	struct transfer *transfers;
 	int64_t patience_ms; /* upstream_limit_patience; 0 = as the endpoint says */
+	bool draining;       /* no program waits any more */
 };
 
 /* Fills the base and puts it on the list. */

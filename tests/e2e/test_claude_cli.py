@@ -7,83 +7,12 @@ import time
 
 import pytest
 
+from harness.program import DONE, INIT, Fake, alive, children, said
 from harness.rpc import RpcError
 
 PATIENCE_S = 2
 FAST = ["--test-timeouts", str(PATIENCE_S * 1000)]
 SAMPLES = pathlib.Path(__file__).resolve().parent.parent / "transcripts" / "claude-cli"
-INIT = '{"type":"system","subtype":"init","apiKeySource":"none","model":"claude-sonnet-5-5"}'
-DONE = '{"type":"result","subtype":"success","is_error":false,"result":"ok","stop_reason":"end_turn"}'
-
-
-def said(text):
-    return json.dumps({"type": "assistant", "message": {"id": "msg_1", "model": "claude-sonnet-5-5",
-                                                         "content": [{"type": "text", "text": text}]}})
-
-
-def alive(pid):
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def children(pid):
-    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-
-
-class Fake:
-    """A `claude` in a private folder. `pids` of its processes are written down by the scripts."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.folder = daemon.root / "bin"
-        self.folder.mkdir(mode=0o755)
-        self.path = self.folder / "claude"
-        self.notes = daemon.root / "notes"
-        self.notes.mkdir()
-
-    def sh(self, body):
-        self.path.write_text(f"#!/bin/sh\nN={self.notes}\necho $$ >> $N/pids\n{body}\n")
-        self.path.chmod(0o700)
-        return self
-
-    def py(self, body):
-        self.path.write_text("#!/usr/bin/python3 -I\nimport json, os, signal, sys, time\n"
-                             f"N = {str(self.notes)!r}\n"
-                             "open(N + '/pids', 'a').write(f'{os.getpid()}\\n')\n"
-                             "def out(*lines):\n"
-                             "    for line in lines:\n"
-                             "        sys.stdout.write(line + '\\n')\n"
-                             "    sys.stdout.flush()\n"
-                             f"INIT = {INIT!r}\nDONE = {DONE!r}\n" + body + "\n")
-        self.path.chmod(0o700)
-        return self
-
-    def answers(self, *lines, end=""):
-        """Reads its input, then writes these lines."""
-        self.notes.joinpath("lines").write_text("".join(line + "\n" for line in lines))
-        return self.sh(f"cat > $N/stdin\ncat $N/lines\n{end}")
-
-    def use(self):
-        self.daemon.mpc("provider", "set", "claude-max", f"program={self.path}", "enabled=true", check=0)
-        return self
-
-    def note(self, name):
-        return (self.notes / name).read_bytes()
-
-    def pids(self):
-        f = self.notes / "pids"
-        return [int(p) for p in f.read_text().split()] if f.exists() else []
-
-    def gone_within(self, seconds):
-        deadline = time.monotonic() + seconds
-        while any(alive(p) for p in self.pids()):
-            assert time.monotonic() < deadline, f"still there: {[p for p in self.pids() if alive(p)]}"
-            time.sleep(0.02)
-        assert self.pids()
-
-
 @pytest.fixture
 def fake(make_daemon):
     return Fake(make_daemon(*FAST))
@@ -187,7 +116,7 @@ def test_a_used_up_window_says_when_it_is_empty_again(fake):
 def test_four_run_and_others_wait(fake):
     fake.py("open(N + f'/run.{os.getpid()}', 'w')\n"
             "open(N + '/seen', 'a').write(f'{len([f for f in os.listdir(N) if f.startswith(\"run.\")])}\\n')\n"
-            "sys.stdin.read()\ntime.sleep(0.3)\nos.unlink(N + f'/run.{os.getpid()}')\n"
+            "sys.stdin.readline()\ntime.sleep(0.3)\nos.unlink(N + f'/run.{os.getpid()}')\n"
             f"out(INIT, {said('ok')!r}, DONE)").use()
     with fake.daemon.rpc() as c:
         streams = [c.call("prompt.start", text="hi", ref="claude-max:sonnet")["stream"] for _ in range(9)]
@@ -528,7 +457,7 @@ def test_F102_what_it_sees(make_daemon):
     # every signal while it waits for a program
     f.sh("while IFS= read -r l; do printf '%s\\n' \"$l\"; done < /proc/$$/status > $N/status\n"
          "cat /proc/$$/environ > $N/environ\ncat /proc/$$/cmdline > $N/argv\n"
-         f"cat > $N/stdin\nprintf '%s\\n' '{INIT}' '{said('ok')}' '{DONE}'").use()
+         f"head -n 1 > $N/stdin\nprintf '%s\\n' '{INIT}' '{said('ok')}' '{DONE}'").use()
     with d.rpc() as c:
         assert c.call("prompt.run", text="secret words", system="secret rules", ref="claude-max:sonnet")["text"] == "ok"
     environ = dict(v.split("=", 1) for v in f.note("environ").decode().split("\0") if v)
@@ -560,7 +489,7 @@ def test_F102_descriptors_folder_and_group(fake):
             "  'modes': [stat.S_IMODE(os.stat(x).st_mode) for x in ('.', '..', p)], 'text': open(p).read(),\n"
             "  'leader': os.getpgid(0) == os.getpid(), 'nofile': resource.getrlimit(resource.RLIMIT_NOFILE)[0]},\n"
             "  open(N + '/seen.json', 'w'))\n"
-            f"sys.stdin.read()\nout(INIT, {said('ok')!r}, DONE)")
+            f"sys.stdin.readline()\nout(INIT, {said('ok')!r}, DONE)")
     fake.use()
     with fake.daemon.rpc() as c:
         c.call("prompt.run", text="hi", system="rules\0with NUL", ref="claude-max:sonnet")

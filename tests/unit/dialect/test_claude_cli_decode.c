@@ -75,7 +75,7 @@ test_claude_cli_decode__a_key_instead_of_the_plan_is_told(void **state)
 	read_lines(lines, &h);
 	assert_int_equal(h.warning_count, 1);
 	assert_non_null(strstr(buf_str(&h.warnings), "billed per token"));
-	assert_int_equal(h.usage.cost_microusd, -1);
+	assert_int_equal(h.usage.cost_microusd, 500000);
 	heard_clear(&h);
 }
 

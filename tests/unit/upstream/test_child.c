@@ -1,52 +1,11 @@
 /* The carrier of programs: small shell scripts in a private folder. What a program sees and how it can
  * misbehave is tested with the whole daemon (tests/e2e/test_claude_cli.py). */
-#include "tests/unit/upstream/station.h"
+#include "tests/unit/upstream/script.h"
 
-#include <ftw.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 static const struct transfer_callbacks callbacks = { customer_head, customer_frame, customer_body,
 	customer_end };
-static char folder[64], script[96];
-
-static int
-setup(void **state)
-{
-	(void)state;
-	snprintf(folder, sizeof folder, "/tmp/mpd-child-XXXXXX");
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	snprintf(script, sizeof script, "%s/run", folder);
-	return setenv("XDG_RUNTIME_DIR", folder, 1);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-write_script(const char *body)
-{
-	FILE *f = fopen(script, "w");
-
-	assert_non_null(f);
-	fprintf(f, "#!/bin/sh\n%s\n", body);
-	fclose(f);
-	assert_int_equal(chmod(script, 0700), 0);
-}
 
 static void
 ask_with(struct customer *c, const char *input, bool stream, const char *file)
@@ -77,21 +36,6 @@ static void
 ask(struct customer *c, const char *input)
 {
 	ask_with(c, input, true, NULL);
-}
-
-/* How many things lie in the folder beside the script. */
-static unsigned
-left_over(void)
-{
-	DIR *d = opendir(folder);
-	struct dirent *e;
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.' && strcmp(e->d_name, "run") != 0;
-	closedir(d);
-	return n;
 }
 
 static void
