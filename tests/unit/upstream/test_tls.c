@@ -1,5 +1,5 @@
-/* F68: connections that must not be trusted. The server is openssl's own s_server; without the openssl
- * program the tests are skipped. */
+/* F68: connections that must not be trusted; F88: HTTP/2 is not offered. The server is openssl's own
+ * s_server; without the openssl program the tests are skipped. */
 #include "tests/unit/upstream/station.h"
 
 #include <fcntl.h>
@@ -93,15 +93,14 @@ make_certificate(const struct tls_server *t, char *key, const char *name, char *
 	return run(ask, log, NULL) == 0 && run(sign, log, NULL) == 0;
 }
 
-/* old: TLS 1.1 at most. False when there is no openssl program. */
+/* extra: up to three more arguments, NULL-terminated. False when there is no openssl program. */
 static bool
-tls_open(struct tls_server *t, const char *name, const char *days, bool old)
+tls_open(struct tls_server *t, const char *name, const char *days, const char *const *extra)
 {
 	char key[96], port[32], lasts[8];
-	char *const serve[] = { ARG("openssl"), ARG("s_server"), ARG("-quiet"),
-		ARG("-accept"), port, ARG("-cert"), t->cert, ARG("-key"), key,
-		old ? ARG("-tls1_1") : ARG("-tls1_2"),
-		old ? ARG("-cipher") : NULL, ARG("ALL:@SECLEVEL=0"), NULL };
+	char words[3][32];
+	char *serve[] = { ARG("openssl"), ARG("s_server"), ARG("-accept"), port, ARG("-cert"), t->cert,
+		ARG("-key"), key, NULL, NULL, NULL, NULL };
 
 	memset(t, 0, sizeof *t);
 	strcpy(t->folder, "/tmp/mpd-tls-XXXXXX");
@@ -115,6 +114,10 @@ tls_open(struct tls_server *t, const char *name, const char *days, bool old)
 	t->port = free_port();
 	snprintf(port, sizeof port, "127.0.0.1:%d", t->port);
 	snprintf(t->url, sizeof t->url, "https://127.0.0.1:%d/v1", t->port);
+	for (int i = 0; extra[i] != NULL; i++) {
+		snprintf(words[i], sizeof words[i], "%s", extra[i]);
+		serve[8 + i] = words[i];
+	}
 	run(serve, t->heard, &t->pid);
 	for (int i = 0; i < 200 && !can_connect(t->port); i++)
 		nap(10);
@@ -167,14 +170,16 @@ call(struct customer *c, const struct tls_server *t, const char *ca_file)
 	secret_free(key);
 }
 
+static const char *const quiet[] = { "-quiet", "-tls1_2", NULL };
+
 static void
-must_refuse(const char *name, const char *days, bool own_ca, bool old,
+must_refuse(const char *name, const char *days, bool own_ca, const char *const *extra,
     enum failure_class class)
 {
 	struct tls_server t;
 	struct customer c;
 
-	if (!tls_open(&t, name, days, old)) {
+	if (!tls_open(&t, name, days, extra)) {
 		tls_close(&t);
 		skip();
 	}
@@ -191,28 +196,30 @@ static void
 test_tls__F68_self_signed(void **state)
 {
 	(void)state;
-	must_refuse("IP:127.0.0.1", "30", false, false, FAILURE_CONFIG);
+	must_refuse("IP:127.0.0.1", "30", false, quiet, FAILURE_CONFIG);
 }
 
 static void
 test_tls__F68_wrong_name(void **state)
 {
 	(void)state;
-	must_refuse("DNS:other.example", "30", true, false, FAILURE_CONFIG);
+	must_refuse("DNS:other.example", "30", true, quiet, FAILURE_CONFIG);
 }
 
 static void
 test_tls__F68_expired(void **state)
 {
 	(void)state;
-	must_refuse("IP:127.0.0.1", "-1", true, false, FAILURE_CONFIG);
+	must_refuse("IP:127.0.0.1", "-1", true, quiet, FAILURE_CONFIG);
 }
 
 static void
 test_tls__F68_an_old_version(void **state)
 {
+	static const char *const old[] = { "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", NULL };
+
 	(void)state;
-	must_refuse("IP:127.0.0.1", "30", true, true, FAILURE_NETWORK);
+	must_refuse("IP:127.0.0.1", "30", true, old, FAILURE_NETWORK);
 }
 
 static void
@@ -226,11 +233,12 @@ test_tls__F68_a_cut_handshake(void **state)
 	s = station_open(serve_text, "");
 	snprintf(url, sizeof url, "https://127.0.0.1:%d", s->port);
 	customer_init(&c, url);
-	c.to.connect_ms = 500;
+	c.to.connect_ms = 20000;
 	customer_ask(&c, FRAMING_SSE, true);
-	customer_idle(&c, 100);
+	for (int i = 0; i < 500 && s->connections == 0; i++)
+		customer_idle(&c, 20);
 	station_close(s);
-	customer_wait(&c, 2000);
+	customer_wait(&c, 20000);
 	assert_int_equal(c.ends, 1);
 	assert_failure(&c, FAILURE_NETWORK, "tls");
 	customer_clear(&c);
@@ -243,7 +251,7 @@ test_tls__a_ca_of_ones_own(void **state)
 	struct customer c;
 
 	(void)state;
-	if (!tls_open(&t, "IP:127.0.0.1", "30", false)) {
+	if (!tls_open(&t, "IP:127.0.0.1", "30", quiet)) {
 		tls_close(&t);
 		skip();
 	}
@@ -262,7 +270,7 @@ test_tls__a_ca_file_that_is_not_there(void **state)
 	struct customer c;
 
 	(void)state;
-	if (!tls_open(&t, "IP:127.0.0.1", "30", false)) {
+	if (!tls_open(&t, "IP:127.0.0.1", "30", quiet)) {
 		tls_close(&t);
 		skip();
 	}
@@ -270,6 +278,41 @@ test_tls__a_ca_file_that_is_not_there(void **state)
 	assert_failure(&c, FAILURE_CONFIG, "tls");
 	customer_clear(&c);
 	tls_close(&t);
+}
+
+/* The server would rather speak HTTP/2: it is not even offered, so there are no GOAWAYs, resets of streams or
+ * stalled windows to be hurt by. */
+static void
+test_tls__F88_http_2_is_never_agreed_on(void **state)
+{
+	static const char *const both[] = { "-tls1_3", "-alpn", "h2,http/1.1", NULL };
+	struct tls_server t;
+	struct customer c;
+
+	(void)state;
+	if (!tls_open(&t, "IP:127.0.0.1", "30", both)) {
+		tls_close(&t);
+		skip();
+	}
+	call(&c, &t, t.cert);
+	assert_failure(&c, FAILURE_TIMEOUT, "first_byte"); /* it answers nothing */
+	nap(50);
+	assert_true(tls_heard(&t, "ALPN protocols advertised by the client: http/1.1"));
+	assert_true(tls_heard(&t, "ALPN protocols selected: http/1.1"));
+	assert_true(tls_heard(&t, "POST /v1/chat/completions HTTP/1.1"));
+	assert_false(tls_heard(&t, "HTTP/2"));
+	customer_clear(&c);
+	tls_close(&t);
+}
+
+/* Who speaks nothing else is refused before a key is sent. */
+static void
+test_tls__F88_a_server_with_http_2_alone(void **state)
+{
+	static const char *const alone[] = { "-tls1_3", "-alpn", "h2", NULL };
+
+	(void)state;
+	must_refuse("IP:127.0.0.1", "30", true, alone, FAILURE_NETWORK);
 }
 
 int
@@ -281,6 +324,8 @@ main(void)
 		cmocka_unit_test(test_tls__F68_expired),
 		cmocka_unit_test(test_tls__F68_an_old_version),
 		cmocka_unit_test(test_tls__F68_a_cut_handshake),
+		cmocka_unit_test(test_tls__F88_http_2_is_never_agreed_on),
+		cmocka_unit_test(test_tls__F88_a_server_with_http_2_alone),
 		cmocka_unit_test(test_tls__a_ca_of_ones_own),
 		cmocka_unit_test(test_tls__a_ca_file_that_is_not_there),
 	};
