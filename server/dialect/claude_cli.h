@@ -28,6 +28,7 @@ struct claude_cli_state {
 	bool over;             /* FINISH or ERROR is out */
 	bool paid;             /* an API key is used: billed per token */
 	bool overage_told;
+	bool used_up;          /* the plan's window has refused this turn */
 	struct buf past;       /* the conversation up to this answer; failed = it is too long */
 	struct buf answer;     /* the text that was told of it */
 	bool may_go_on;        /* the program has said the same, and waits */

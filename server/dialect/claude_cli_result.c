@@ -57,6 +57,7 @@ claude_cli_windows(struct claude_cli_state *s, const struct event_sink *sink)
 	if (name != NULL && l.count == 0)
 		window_add(&l, j, name, info);
 	free(name);
+	s->used_up |= json_equals(j, json_get(j, info, "status"), "rejected");
 	if (l.count > 0)
 		sink->event(sink->arg, &e);
 	(void)json_bool(j, json_get(j, info, "isUsingOverage"), &overage);
@@ -211,6 +212,9 @@ fail(struct claude_cli_state *s, enum failure_class class, const struct event_si
 	if (json_int(j, json_get(j, 0, "api_error_status"), &status) && status >= 100 && status <= 599)
 		f.http_status = (int)status;
 	f.class = class != FAILURE_NONE ? class : classify(s, buf_str(&s->text), f.http_status);
+	/* older ones call both by the same name */
+	if (f.class == FAILURE_RATE_LIMIT && s->used_up)
+		f.class = FAILURE_QUOTA;
 	failure_set_text(f.message, sizeof f.message, (struct slice){ s->text.data, s->text.len });
 	if (f.message[0] == '\0')
 		snprintf(f.message, sizeof f.message, "claude gave no reason");

@@ -393,7 +393,7 @@ test_transcripts__claude_cli(void **state)
 {
 	(void)state;
 	speaking = "claude-cli";
-	assert_int_equal(run_files("claude-cli", ".ndjson"), 8);
+	assert_int_equal(run_files("claude-cli", ".ndjson"), 9);
 	speaking = "openai-chat";
 }
 
