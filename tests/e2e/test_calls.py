@@ -90,6 +90,24 @@ def test_images_files_tools_and_results_pass_through(daemon, provider):
     assert sent["tool_choice"] == "auto"
 
 
+def test_a_call_that_was_cut_off_is_told_and_not_handed_on(daemon, provider):
+    """Nobody may act on half a call; one that was whole before is handed on."""
+    def call(i, arguments):
+        return chunk(piece({"tool_calls": [{"index": i, "id": f"call_{i}", "type": "function",
+                                            "function": {"name": "get_weather", "arguments": arguments}}]}))
+    steps = [head(chunked=True), call(0, '{"city":"Oslo"}'), call(1, '{"ci'), chunk(piece({}, "length")), chunk(DONE), b"0\r\n\r\n"]
+    provider.script(steps, steps)
+    ref = daemon.add_provider(provider)
+    tools = [{"name": "get_weather", "parameters": {"type": "object"}}]
+    with daemon.rpc() as c:
+        a = c.prompt("weather?", ref=ref, tools=tools)
+        r = c.call("prompt.run", text="weather?", ref=ref, tools=tools)
+    assert a.last["stop"] == "length"
+    assert [w["message"] for w in a.warnings] == ["the call of get_weather was cut off"]
+    assert [t["arguments"] for t in a.tool_calls] == ['{"city":"Oslo"}']
+    assert [t["arguments"] for t in r["tool_calls"]] == ['{"city":"Oslo"}'] and r["stop"] == "length"
+
+
 def test_reasoning_only_when_asked(daemon, provider):
     script = [head(chunked=True), chunk(piece({"reasoning_content": "Let me think."})), chunk(piece({"content": "Yes."})),
               chunk(piece({}, "stop")), chunk(DONE), b"0\r\n\r\n"]

@@ -102,10 +102,12 @@ run_finish(struct run *r, const struct call_end *e)
 		pack_str(p, "reasoning");
 		pack_str_n(p, buf_str(&r->reasoning), r->reasoning.len);
 	}
-	if (tools->count > 0) {
+	if (tool_calls_whole(tools) > 0) {
 		pack_str(p, "tool_calls");
 		pack_array_begin(p);
 		for (size_t i = 0; i < tools->count; i++) {
+			if (!tools->items[i].whole)
+				continue;
 			pack_map_begin(p);
 			pack_tool_call_members(p, &tools->items[i], r->prompt.signed_by);
 			pack_map_end(p);

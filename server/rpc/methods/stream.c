@@ -278,14 +278,8 @@ on_event(void *arg, const struct event *e)
 static void
 send_done(struct stream *s, const struct call_end *e)
 {
-	const struct tool_call *c;
 	struct pack *p;
 
-	while (e->stop != STOP_CANCELLED &&
-	    (c = tool_calls_next_open(&s->prompt.tools)) != NULL)
-		send_tool_call(s, c);
-	if (s->prompt.conn == NULL)
-		return;
 	p = event_begin(s, "done");
 	pack_kv_str(p, "stop", stop_reason_name(e->stop));
 	pack_usage(p, &e->usage);

@@ -78,16 +78,14 @@ tool_calls_event(struct tool_calls *t, const struct event *e, const struct tool_
 	return buf_add(&c->arguments, e->text.data, e->text.len);
 }
 
-const struct tool_call *
-tool_calls_next_open(struct tool_calls *t)
+size_t
+tool_calls_whole(const struct tool_calls *t)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		if (!t->items[i].whole) {
-			t->items[i].whole = true;
-			return &t->items[i];
-		}
-	}
-	return NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		n += t->items[i].whole;
+	return n;
 }
 
 void

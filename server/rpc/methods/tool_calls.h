@@ -30,8 +30,8 @@ void tool_calls_clear(struct tool_calls *t);
 /* Takes TOOL_CALL, TOOL_ARGS or TOOL_END. 0 or MP_E_TOO_LARGE. *whole is the call that became
  * whole by it, else NULL. */
 int tool_calls_event(struct tool_calls *t, const struct event *e, const struct tool_call **whole);
-/* The next one that never saw its end: marks it whole; NULL = no more. */
-const struct tool_call *tool_calls_next_open(struct tool_calls *t);
+/* How many are whole. Others were cut off, and nobody may act on them. */
+size_t tool_calls_whole(const struct tool_calls *t);
 const struct tool_call *tool_calls_at(const struct tool_calls *t, unsigned index);
 /* id, name, arguments ("{}" when empty), and the signature with whom it goes back to, into an open
  * map. */

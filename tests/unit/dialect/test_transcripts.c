@@ -397,6 +397,41 @@ test_transcripts__claude_cli(void **state)
 	speaking = "openai-chat";
 }
 
+/* Recorded from llama.cpp's server, which has three languages with manners of its own: call ids without a
+ * prefix, items without an index that end together. */
+static void
+test_transcripts__llamacpp(void **state)
+{
+	static const char *const dialects[] = { "openai-chat", "openai-responses", "anthropic-messages" };
+	static const char *const replies[] = { "text", "tool-calls" };
+	char folder[64], path[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof dialects / sizeof dialects[0]; i++) {
+		speaking = dialects[i];
+		snprintf(folder, sizeof folder, "llamacpp/%s", speaking);
+		assert_int_equal(run_files(folder, ".sse"), i == 1 ? 2 : 3);
+		for (size_t k = 0; k < sizeof replies / sizeof replies[0]; k++) {
+			json_t *expected;
+			struct heard h;
+			size_t n;
+			char *body;
+
+			snprintf(path, sizeof path, "%s/%s/reply-%s.json", FOLDER, folder, replies[k]);
+			body = file_read(path, &n);
+			read_reply_of(speaking, body, n, &h);
+			free(body);
+			snprintf(path, sizeof path, "%s/%s/reply-%s.expected.json", FOLDER, folder,
+			    replies[k]);
+			expected = expected_read(path);
+			check(expected, &h, path);
+			json_decref(expected);
+			heard_clear(&h);
+		}
+	}
+	speaking = "openai-chat";
+}
+
 static void
 test_transcripts__F77_every_framing_at_every_split(void **state)
 {
@@ -528,6 +563,7 @@ main(void)
 		cmocka_unit_test(test_transcripts__gemini),
 		cmocka_unit_test(test_transcripts__anthropic),
 		cmocka_unit_test(test_transcripts__claude_cli),
+		cmocka_unit_test(test_transcripts__llamacpp),
 		cmocka_unit_test(test_transcripts__F77_every_framing_at_every_split),
 		cmocka_unit_test(test_transcripts__F77_the_documented_cuts),
 		cmocka_unit_test(test_transcripts__think_tags_stay_text),
