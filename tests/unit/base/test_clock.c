@@ -80,15 +80,61 @@ test_clock__boot_id_can_be_set_by_a_test(void **state)
 	assert_int_equal(boot_id_is("another-boot", "another-boot"), 0);
 }
 
+/* The wall is set, the machine sleeps; time-outs know nothing of either. */
+static void
+test_clock__a_test_moves_the_clocks(void **state)
+{
+	int64_t wall = clock_wall_ms(), boot = clock_boot_ms(), monotonic = clock_monotonic_ms();
+
+	(void)state;
+	clock_test_shift(-86400000, 3600000);
+	assert_in_range(wall - 86400000, clock_wall_ms() - 60000, clock_wall_ms());
+	assert_in_range(clock_boot_ms(), boot + 3600000, boot + 3660000);
+	assert_in_range(clock_monotonic_ms(), monotonic, monotonic + 60000);
+	clock_test_shift(0, 0);
+	assert_in_range(clock_wall_ms(), wall, wall + 60000);
+}
+
+static void
+test_clock__a_file_moves_the_clocks_of_a_running_program(void **state)
+{
+	char path[] = "/tmp/modelpd-clock-XXXXXX";
+	int64_t shifts[2] = { 0, 0 };
+	int fd = mkstemp(path), status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, shifts, sizeof shifts, 0), sizeof shifts);
+	if ((pid = fork()) == 0) {
+		int64_t wall, boot;
+
+		setenv("MODELPD_TEST_CLOCK", path, 1);
+		wall = clock_wall_ms();
+		boot = clock_boot_ms();
+		shifts[0] = -3600000;
+		shifts[1] = 7200000;
+		if (pwrite(fd, shifts, sizeof shifts, 0) != sizeof shifts)
+			_exit(2);
+		_exit(clock_wall_ms() > wall - 3500000 || clock_boot_ms() < boot + 7200000);
+	}
+	waitpid(pid, &status, 0);
+	unlink(path);
+	close(fd);
+	assert_int_equal(status, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* first: a program looks for that file once */
+		cmocka_unit_test(test_clock__a_file_moves_the_clocks_of_a_running_program),
 		cmocka_unit_test(test_clock__wall_is_the_epoch_in_ms),
 		cmocka_unit_test(test_clock__monotonic_goes_on_in_both_units),
 		cmocka_unit_test(test_clock__boot_time_counts_at_least_the_monotonic),
 		cmocka_unit_test(test_clock__boot_id_is_the_kernel_s),
 		cmocka_unit_test(test_clock__boot_id_can_be_set_by_a_test),
+		cmocka_unit_test(test_clock__a_test_moves_the_clocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
