@@ -16,13 +16,14 @@
 #define MASTER_BYTES crypto_kdf_KEYBYTES
 
 /* Numbers of the subkeys (THREATS.md section 3.1): never given to another use. */
-enum { SUBKEY_ROWS = 1, SUBKEY_FINGERPRINTS = 3 };
+enum { SUBKEY_ROWS = 1, SUBKEY_TOKENS = 2, SUBKEY_FINGERPRINTS = 3 };
 
 /* The master key itself is only needed while a slot is made or read: what stays are its subkeys. */
 struct vault {
 	struct store *store;
 	char *key_path;
 	struct secret *row_key;         /* NULL while locked */
+	struct secret *token_key;       /* NULL while locked */
 	struct secret *fingerprint_key; /* NULL while locked */
 	int64_t generation;
 	char why[600]; /* "" = not locked */
@@ -45,13 +46,15 @@ static int
 unlock(struct vault *v, const struct secret *master, int64_t generation)
 {
 	v->row_key = subkey(master, SUBKEY_ROWS);
+	v->token_key = subkey(master, SUBKEY_TOKENS);
 	v->fingerprint_key = subkey(master, SUBKEY_FINGERPRINTS);
 	v->generation = generation;
 	v->why[0] = '\0';
-	if (v->row_key == NULL || v->fingerprint_key == NULL)
+	if (v->row_key == NULL || v->token_key == NULL || v->fingerprint_key == NULL)
 		return MP_E_INTERNAL;
 	/* idle keys are out of reach, of our own mistakes too (THREATS.md section 4) */
 	secret_hide(v->row_key);
+	secret_hide(v->token_key);
 	secret_hide(v->fingerprint_key);
 	return 0;
 }
@@ -269,6 +272,7 @@ vault_free(struct vault *v)
 	if (v == NULL)
 		return;
 	secret_free(v->row_key);
+	secret_free(v->token_key);
 	secret_free(v->fingerprint_key);
 	free(v->key_path);
 	free(v);
@@ -343,6 +347,16 @@ vault_open_sealed(struct vault *v, const struct seal_binding *b, const void *sea
 	return r;
 }
 
+/* ---- hashes ---- */
+
+static void
+keyed_hash(struct secret *key, const void *data, size_t n, unsigned char *out, size_t size)
+{
+	secret_show(key);
+	crypto_generichash(out, size, data, n, (const unsigned char *)secret_bytes(key), secret_len(key));
+	secret_hide(key);
+}
+
 int
 vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
 {
@@ -350,12 +364,24 @@ vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
 
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
-	secret_show(v->fingerprint_key);
-	crypto_generichash(hash, sizeof hash, (const unsigned char *)secret_bytes(s), secret_len(s),
-	    (const unsigned char *)secret_bytes(v->fingerprint_key), secret_len(v->fingerprint_key));
-	secret_hide(v->fingerprint_key);
+	keyed_hash(v->fingerprint_key, secret_bytes(s), secret_len(s), hash, sizeof hash);
 	sodium_bin2hex(out, 9, hash, 4);
 	return 0;
+}
+
+int
+vault_token_hash(struct vault *v, const void *token, size_t n, unsigned char out[VAULT_HASH_BYTES])
+{
+	if (vault_is_locked(v))
+		return MP_E_LOCKED;
+	keyed_hash(v->token_key, token, n, out, VAULT_HASH_BYTES);
+	return 0;
+}
+
+bool
+vault_hash_equals(const unsigned char a[VAULT_HASH_BYTES], const unsigned char b[VAULT_HASH_BYTES])
+{
+	return sodium_memcmp(a, b, VAULT_HASH_BYTES) == 0;
 }
 
 /* ---- listing ---- */

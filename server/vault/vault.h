@@ -49,6 +49,14 @@ int64_t vault_generation(const struct vault *v);
 
 /* 8 hex digits + NUL: keyed hash of the secret, the same for the same key (THREATS.md 3.4). */
 int vault_fingerprint(struct vault *v, const struct secret *s, char out[9]);
+/* What is kept of a token that is handed out (a test session's, the gateway's): a keyed hash of n bytes, the
+ * same for the same token as long as the vault exists. 0 or MP_E_LOCKED. */
+#define VAULT_HASH_BYTES 32
+int vault_token_hash(struct vault *v, const void *token, size_t n,
+    unsigned char out[VAULT_HASH_BYTES]);
+/* In constant time. */
+bool vault_hash_equals(const unsigned char a[VAULT_HASH_BYTES],
+    const unsigned char b[VAULT_HASH_BYTES]);
 
 struct vault_slot {
 	int64_t id;

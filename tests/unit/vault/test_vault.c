@@ -117,6 +117,29 @@ test_vault__two_vaults_give_different_fingerprints(void **state)
 }
 
 static void
+test_vault__token_hashes_last_and_differ(void **state)
+{
+	unsigned char first[VAULT_HASH_BYTES], again[VAULT_HASH_BYTES], other[VAULT_HASH_BYTES];
+	char print[9], hex[9];
+
+	(void)state;
+	assert_int_equal(vault_token_hash(v, "mpd_token", 9, first), 0);
+	assert_int_equal(vault_token_hash(v, "mpd_tokem", 9, other), 0);
+	assert_false(vault_hash_equals(first, other));
+	/* not the hash that everybody may see */
+	fingerprint("mpd_token", print);
+	snprintf(hex, sizeof hex, "%02x%02x%02x%02x", first[0], first[1], first[2], first[3]);
+	assert_string_not_equal(hex, print);
+	assert_int_equal(open_vault(), 0);
+	assert_int_equal(vault_token_hash(v, "mpd_token", 9, again), 0);
+	assert_true(vault_hash_equals(first, again));
+	teardown(state);
+	setup(state);
+	assert_int_equal(vault_token_hash(v, "mpd_token", 9, other), 0);
+	assert_false(vault_hash_equals(first, other)); /* another vault's */
+}
+
+static void
 test_vault__key_file_of_a_killed_first_start_is_used(void **state)
 {
 	char path[128];
@@ -175,6 +198,7 @@ static void
 locked_because(const char *why)
 {
 	struct secret *plain = secret_new("x", 1), *opened = NULL;
+	unsigned char hash[VAULT_HASH_BYTES];
 	struct buf sealed = BUF_INIT;
 	char print[9];
 
@@ -186,6 +210,7 @@ locked_because(const char *why)
 	assert_int_equal(vault_seal(v, &binding, plain, &sealed), MP_E_LOCKED);
 	assert_int_equal(vault_open_sealed(v, &binding, "x", 1, 1, &opened), MP_E_LOCKED);
 	assert_int_equal(vault_fingerprint(v, plain, print), MP_E_LOCKED);
+	assert_int_equal(vault_token_hash(v, "t", 1, hash), MP_E_LOCKED);
 	assert_int_equal(sealed.len, 0);
 	assert_null(opened);
 	secret_free(plain);
@@ -442,6 +467,7 @@ main(void)
 		T(test_vault__first_start_makes_a_private_key_file),
 		T(test_vault__second_start_opens_the_same),
 		T(test_vault__two_vaults_give_different_fingerprints),
+		T(test_vault__token_hashes_last_and_differ),
 		T(test_vault__key_file_of_a_killed_first_start_is_used),
 		T(test_vault__slots_tell_type_and_place),
 		T(F104_test_vault__missing_key_file),
