@@ -9,7 +9,7 @@
 
 #include "server/store/store.h"
 
-#define DB_STATEMENTS 48
+#define DB_STATEMENTS 80
 
 struct store {
 	sqlite3 *db;

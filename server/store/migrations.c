@@ -116,6 +116,25 @@ static const struct migration migrations[] = {
 	    ") STRICT, WITHOUT ROWID;" },
 
 	{ "where a provider that is a program lies", "ALTER TABLE providers ADD COLUMN program TEXT;" },
+
+	/* AUTOINCREMENT: an id names the session's key, too, and is never given twice */
+	{ "test sessions",
+	    "CREATE TABLE sessions ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " token_hash BLOB NOT NULL,"
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT NOT NULL,"
+	    " label TEXT NOT NULL,"
+	    " has_key INTEGER NOT NULL,"
+	    " activated INTEGER NOT NULL,"
+	    " started_ms INTEGER NOT NULL,"
+	    " expires_ms INTEGER NOT NULL,"
+	    " expires_boot_ms INTEGER NOT NULL,"
+	    " boot_id TEXT NOT NULL,"
+	    " requests INTEGER NOT NULL,"
+	    " cost_microusd INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

@@ -40,7 +40,7 @@ struct credential_row {
 	int64_t last_ok_ms;      /* 0 = never */
 	int64_t last_fail_ms;    /* 0 = never */
 	const char *last_code;   /* wire error code of the last failure, "" = none */
-	int64_t session_id;      /* temporary credentials of later versions; 0 = none */
+	int64_t session_id;      /* of the test session it belongs to; 0 = none, an ordinary one */
 	int64_t expires_ms;      /* 0 = never */
 	int64_t rev;
 };
@@ -131,5 +131,30 @@ int store_override_put(struct store *s, const struct override_row *row, int64_t 
 int store_override_delete(struct store *s, int64_t id);
 /* All rows of a scope in force become its `previous` ones; older previous ones go. */
 int store_override_shift(struct store *s, const char *scope);
+
+/* ---- test sessions; their own keys are credentials labelled session-ID ---- */
+struct session_row {
+	int64_t id;             /* 0 = assign */
+	const void *token_hash; /* keyed */
+	size_t token_hash_len;
+	const char *provider_id;
+	const char *model; /* as chosen: alias or upstream id */
+	const char *label; /* of the credential */
+	bool has_key;      /* that credential is its own and goes with it */
+	bool activated;
+	int64_t started_ms;
+	int64_t expires_ms;      /* wall clock */
+	int64_t expires_boot_ms; /* the same moment in clock_boot_ms */
+	const char *boot_id;     /* it ends with the boot that made it */
+	int64_t requests;
+	int64_t cost_microusd; /* -1 = nothing was reported */
+	int64_t rev;
+};
+int store_session_each(struct store *s, void (*each)(void *arg, const struct session_row *row),
+    void *arg);
+int store_session_put(struct store *s, const struct session_row *row, int64_t *id);
+int store_session_delete(struct store *s, int64_t id);
+/* What calls add, without a revision. */
+int store_session_used(struct store *s, int64_t id, int64_t requests, int64_t cost_microusd);
 
 #endif

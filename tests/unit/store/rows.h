@@ -45,6 +45,15 @@ put_credential(struct store *s, const char *id, const char *provider_id, const c
 }
 
 static inline int
+put_session(struct store *s, const char *provider_id)
+{
+	struct session_row row = { .token_hash = "hash", .token_hash_len = 4, .provider_id = provider_id,
+		.model = "m", .label = "default", .boot_id = "boot", .cost_microusd = -1 };
+
+	return store_session_put(s, &row, NULL);
+}
+
+static inline int
 put_override(struct store *s, const char *scope, const char *model, int64_t rev, int64_t *id)
 {
 	struct override_row row = { .scope = scope, .provider_id = "p1", .model = model, .rev = rev };
@@ -82,6 +91,7 @@ fill(struct store *s, int n)
 		assert_int_equal(store_model_put(s, &model), 0);
 		assert_int_equal(store_key_slot_put(s, &slot, NULL), 0);
 		assert_int_equal(put_discovered(s, name, name, i), 0);
+		assert_int_equal(put_session(s, name), 0);
 		assert_int_equal(store_meta_set(s, name, "value"), 0);
 	}
 	assert_int_equal(store_commit(s), 0);

@@ -429,6 +429,53 @@ test_override__shift_keeps_one_generation_of_one_scope(void **state)
 	assert_string_equal(list, "x9+ 2- 3- 4+ ");
 }
 
+static void
+check_session(void *arg, const struct session_row *row)
+{
+	++*(int *)arg;
+	assert_int_equal(row->token_hash_len, 4);
+	assert_memory_equal(row->token_hash, "\x01\0\x02\x03", 4);
+	assert_string_equal(row->provider_id, "p");
+	assert_string_equal(row->model, "m");
+	assert_string_equal(row->label, "session-1");
+	assert_true(row->has_key);
+	assert_false(row->activated);
+	assert_int_equal(row->started_ms, 1);
+	assert_int_equal(row->expires_ms, 2);
+	assert_int_equal(row->expires_boot_ms, 3);
+	assert_string_equal(row->boot_id, "boot");
+	assert_int_equal(row->requests, 4);
+	assert_int_equal(row->cost_microusd, -1);
+	assert_int_equal(row->rev, 6);
+}
+
+static void
+test_session__every_member_comes_back(void **state)
+{
+	struct session_row row = { .token_hash = "\x01\0\x02\x03", .token_hash_len = 4, .provider_id = "p",
+		.model = "m", .label = "session-1", .has_key = true, .activated = false, .started_ms = 1,
+		.expires_ms = 2, .expires_boot_ms = 3, .boot_id = "boot", .requests = 0,
+		.cost_microusd = 5, .rev = 6 };
+	int64_t id = 0, next = 0;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(store_session_put(s, &row, &id), 0);
+	row.id = id;
+	assert_int_equal(store_session_put(s, &row, &id), 0); /* replaces by id */
+	assert_int_equal(id, row.id);
+	assert_int_equal(store_session_used(s, id, 4, -1), 0);
+	assert_int_equal(store_session_used(s, id + 1, 4, -1), MP_E_NOT_FOUND);
+	reopen();
+	assert_int_equal(store_session_each(s, check_session, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(store_session_delete(s, id), 0);
+	assert_int_equal(store_session_delete(s, id), MP_E_NOT_FOUND);
+	row.id = 0;
+	assert_int_equal(store_session_put(s, &row, &next), 0);
+	assert_true(next > id); /* it names a key: never given twice */
+}
+
 /* ---- transactions ---- */
 
 static void
@@ -478,6 +525,7 @@ main(void)
 		T(test_discovered__one_model_goes_or_the_whole_list),
 		T(test_override__every_member_comes_back),
 		T(test_override__shift_keeps_one_generation_of_one_scope),
+		T(test_session__every_member_comes_back),
 		T(test_store__rollback_leaves_nothing),
 		T(test_store__close_in_a_transaction_rolls_back),
 	};
