@@ -331,6 +331,14 @@ failure_is_providers(enum failure_class class)
 	return false;
 }
 
+/* What is wrong with the key of a test session says nothing about the provider's own. */
+static bool
+failure_is_keys_own(const struct target *t, enum failure_class class)
+{
+	return (class == FAILURE_AUTH || class == FAILURE_PERMISSION || class == FAILURE_QUOTA) &&
+	    t->label != NULL && credentials_label_reserved(t->label);
+}
+
 void
 attempt_report(const struct attempt_parts *parts, const struct target *t, bool key_sent,
     const struct failure *f, const struct error *err, int64_t latency_ms)
@@ -341,7 +349,7 @@ attempt_report(const struct attempt_parts *parts, const struct target *t, bool k
 			credentials_report(parts->credentials, t->provider, t->label, 0);
 		return;
 	}
-	if (failure_is_providers(f->class))
+	if (failure_is_providers(f->class) && !failure_is_keys_own(t, f->class))
 		providers_report_failure(parts->providers, t->provider, err->code, err->message,
 		    f->wait_ms > 0 ? clock_wall_ms() + f->wait_ms : 0);
 	if (key_sent && f->class == FAILURE_AUTH)

@@ -130,6 +130,8 @@ call_close(struct call *c)
 		return;
 	c->ended = true;
 	c->calls->running--;
+	if (c->attempts > 0)
+		routes_count(c->calls->parts.routes, c->route.session, c->usage.cost_microusd);
 	attempt_stop(c->attempt);
 	loop_timer_stop(c->patience);
 	loop_defer_cancel(c->calls->parts.loop, &c->next_step);
@@ -311,6 +313,7 @@ call_start(struct calls *cs, struct chat_request *chat, const struct route *rout
 	c->chat = chat;
 	route_init(&c->route);
 	target_copy(&c->route.target, &route->target);
+	c->route.session = route->session;
 	c->route.winner = 0;
 	if (route->winner < route->layer_count) {
 		c->route.layers[0].kind = route->layers[route->winner].kind;

@@ -16,6 +16,7 @@ struct routes {
 	struct models *ms;
 	struct overrides *os;
 	struct credentials *cs;
+	struct sessions *ss; /* NULL = none */
 };
 
 struct routes *
@@ -34,6 +35,12 @@ void
 routes_free(struct routes *r)
 {
 	free(r);
+}
+
+void
+routes_use_sessions(struct routes *r, struct sessions *ss)
+{
+	r->ss = ss;
 }
 
 void
@@ -57,6 +64,9 @@ layer_kind_name(enum layer_kind k)
 	switch (k) {
 	case LAYER_REQUEST:
 		return "request";
+	case LAYER_NAMED_SESSION:
+	case LAYER_ACTIVATED_SESSION:
+		return "session";
 	case LAYER_SCOPE_TEMPORARY:
 	case LAYER_GLOBAL_TEMPORARY:
 		return "temporary";
@@ -98,6 +108,23 @@ layer_override(struct routes *r, struct route *out, enum layer_kind kind, const 
 	l->rev = o->rev;
 }
 
+/* The layer of a test session; empty when its provider is gone for now. */
+static void
+layer_session(struct routes *r, struct route *out, enum layer_kind kind, const struct session *s)
+{
+	const struct provider *p = providers_find_id(r->ps, s->provider_id);
+	struct layer *l = layer_add(out, kind, "");
+
+	if (p == NULL)
+		return;
+	resolve_model(p, s->model, s->label, &l->target);
+	l->set = true;
+	l->id = s->id;
+	l->since_ms = s->started_ms;
+	l->expires_ms = s->expires_ms;
+	l->rev = s->rev;
+}
+
 static void
 layer_default(struct routes *r, struct route *out)
 {
@@ -131,29 +158,87 @@ elect(struct routes *r, struct route *out, struct error *err)
 	return MP_E_NOT_FOUND;
 }
 
-int
-routes_effective(struct routes *r, const char *selector, const char *scope, struct route *out,
+static int
+elsewhere(const struct session *s, const struct provider *own, const struct target *t,
     struct error *err)
 {
+	error_set(err, MP_E_ORIGIN, "test session %lld is for %s; it does not speak for %s",
+	    (long long)s->id, own != NULL ? own->name : "a provider that is gone", t->provider);
+	error_hint(err, "leave the session out to use %s", t->provider);
+	return MP_E_ORIGIN;
+}
+
+/* The request's own selector. With a session, what more than one provider has is the session's, and the
+ * session's key goes with it. */
+static int
+layer_request(struct routes *r, struct route *out, const char *selector, const struct session *s,
+    struct error *err)
+{
+	const struct provider *own = s != NULL ? providers_find_id(r->ps, s->provider_id) : NULL;
+	struct layer *l = layer_add(out, LAYER_REQUEST, "");
+	struct error ignored = ERROR_INIT;
+	char ref[330];
+	int rc = resolve_selector(r->ps, r->ms, selector, &l->target, NULL, err);
+
+	if (rc == MP_E_AMBIGUOUS && own != NULL) {
+		snprintf(ref, sizeof ref, "%s:%.256s", own->name, selector);
+		rc = resolve_selector(r->ps, r->ms, ref, &l->target, NULL, &ignored);
+		if (rc != 0)
+			rc = err->code;
+	}
+	if (rc != 0)
+		return rc;
+	l->set = true;
+	if (s == NULL)
+		return 0;
+	if (own == NULL || strcmp(own->name, l->target.provider) != 0)
+		return elsewhere(s, own, &l->target, err);
+	target_set(&l->target, l->target.provider, l->target.model, l->target.upstream, s->label);
+	return 0;
+}
+
+static int
+named_session(struct routes *r, struct slice token, const struct session **out, struct error *err)
+{
+	*out = NULL;
+	if (token.data == NULL)
+		return 0;
+	if (r->ss == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "there are no test sessions here");
+	return sessions_find_token(r->ss, token, out, err);
+}
+
+int
+routes_find(struct routes *r, const struct route_wish *wish, struct route *out, struct error *err)
+{
+	const struct session *named, *activated = r->ss != NULL ? sessions_activated(r->ss) : NULL;
+	const char *scope = wish->scope;
 	struct route found;
-	int rc = 0;
+	int rc;
 
 	route_init(&found);
-	if (selector != NULL && *selector != '\0') {
-		struct layer *l = layer_add(&found, LAYER_REQUEST, "");
-
-		if ((rc = resolve_selector(r->ps, r->ms, selector, &l->target, NULL, err)) != 0)
-			goto out;
-		l->set = true;
-	}
+	if ((rc = named_session(r, wish->session, &named, err)) != 0)
+		goto out;
+	if (wish->selector != NULL && *wish->selector != '\0' &&
+	    (rc = layer_request(r, &found, wish->selector, named, err)) != 0)
+		goto out;
+	if (named != NULL)
+		layer_session(r, &found, LAYER_NAMED_SESSION, named);
 	if (scope != NULL && *scope != '\0') {
 		layer_override(r, &found, LAYER_SCOPE_TEMPORARY, scope, true);
 		layer_override(r, &found, LAYER_SCOPE_PERSISTENT, scope, false);
 	}
+	if (activated != NULL)
+		layer_session(r, &found, LAYER_ACTIVATED_SESSION, activated);
 	layer_override(r, &found, LAYER_GLOBAL_TEMPORARY, "", true);
 	layer_override(r, &found, LAYER_GLOBAL_PERSISTENT, "", false);
 	layer_default(r, &found);
-	rc = elect(r, &found, err);
+	if ((rc = elect(r, &found, err)) != 0)
+		goto out;
+	if (named != NULL)
+		found.session = named->id;
+	else if (activated != NULL && found.layers[found.winner].kind == LAYER_ACTIVATED_SESSION)
+		found.session = activated->id;
 out:
 	if (rc != 0) {
 		route_clear(&found);
@@ -162,6 +247,23 @@ out:
 	route_clear(out);
 	*out = found;
 	return 0;
+}
+
+int
+routes_effective(struct routes *r, const char *selector, const char *scope, struct route *out,
+    struct error *err)
+{
+	const struct route_wish wish = { .selector = selector, .scope = scope };
+
+	return routes_find(r, &wish, out, err);
+}
+
+void
+routes_count(struct routes *r, int64_t session, int64_t cost_microusd)
+{
+	if (session == 0 || r == NULL || r->ss == NULL)
+		return;
+	sessions_report(r->ss, session, cost_microusd);
 }
 
 int

@@ -142,6 +142,11 @@ hint_auth(const struct story *s, struct error *err)
 	char history[80] = "";
 	const char *region = "";
 
+	if (s->credential != NULL && s->credential->session_id != 0) {
+		error_hint(err, "that is the temporary key; with another one: mpc test %s %s --key",
+		    s->target->provider, s->target->model[0] != '\0' ? s->target->model : "MODEL");
+		return;
+	}
 	if (s->credential != NULL) {
 		date_format(s->credential->created_ms, stored, sizeof(stored));
 		date_format(s->credential->last_ok_ms, worked, sizeof(worked));

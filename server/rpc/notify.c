@@ -150,6 +150,19 @@ pack_changed_key(struct pack *p, const struct rpc_parts *parts, const char *key)
 	pack_key(p, c);
 }
 
+/* Also one that has ended: what it was, and why it is no more. */
+static void
+pack_changed_session(struct pack *p, const struct rpc_parts *parts, const char *key)
+{
+	int64_t id = strtoll(key, NULL, 10);
+	const struct session *s = sessions_find(parts->sessions, id);
+
+	if (s == NULL)
+		s = sessions_ended(parts->sessions, id);
+	if (s != NULL)
+		pack_session(p, parts, s);
+}
+
 /* The value that an event carries; nothing for what is gone. */
 static void
 pack_change(struct notifier *n, const struct change *ch)
@@ -161,10 +174,13 @@ pack_change(struct notifier *n, const struct change *ch)
 	struct pack p;
 
 	buf_reset(&n->value, 4096);
-	if (ch->op == CHANGE_REMOVE || ch->key == NULL)
+	if (ch->key == NULL || (ch->op == CHANGE_REMOVE && ch->topic != TOPIC_SESSIONS))
 		return;
 	pack_init(&p, &n->value);
 	switch (ch->topic) {
+	case TOPIC_SESSIONS:
+		pack_changed_session(&p, parts, ch->key);
+		break;
 	case TOPIC_PROVIDERS:
 		if ((pr = providers_find(parts->providers, ch->key)) != NULL) {
 			active_provider(parts, active, sizeof active);
@@ -436,6 +452,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 		break;
 	case TOPIC_KEYS:
 		pack_keys(p, parts, NULL);
+		break;
+	case TOPIC_SESSIONS:
+		pack_sessions(p, parts);
 		break;
 	case TOPIC_DAEMON:
 		pack_daemon(p, c->server->notifier);

@@ -149,7 +149,8 @@ pack_target(struct pack *p, const struct target *t)
 	pack_ref(p, t->provider, t->model);
 	if (t->upstream != NULL && strcmp(t->upstream, t->model) != 0)
 		pack_kv_str(p, "upstream", t->upstream);
-	if (t->label != NULL && strcmp(t->label, "default") != 0)
+	if (t->label != NULL && strcmp(t->label, "default") != 0 &&
+	    !credentials_label_reserved(t->label))
 		pack_kv_str(p, "label", t->label);
 }
 
@@ -186,6 +187,10 @@ layer_word(enum layer_kind k)
 	switch (k) {
 	case LAYER_REQUEST:
 		return "request";
+	case LAYER_NAMED_SESSION:
+		return "session";
+	case LAYER_ACTIVATED_SESSION:
+		return "activated-session";
 	case LAYER_SCOPE_TEMPORARY:
 		return "scope-temporary";
 	case LAYER_SCOPE_PERSISTENT:

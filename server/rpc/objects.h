@@ -9,6 +9,7 @@
 #include "server/state/models.h"
 #include "server/state/overrides.h"
 #include "server/state/providers.h"
+#include "server/state/sessions.h"
 
 /* How a provider stands, as seen from outside. */
 struct provider_view {
@@ -45,11 +46,18 @@ void pack_layer(struct pack *p, const struct layer *l);
 /* An override in force, in the shape of a Route. */
 void pack_override(struct pack *p, const struct rpc_parts *parts, const struct override *o);
 void pack_key(struct pack *p, const struct credential *c);
+/* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
+void pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct session *s,
+    bool with_rev);
+void pack_session(struct pack *p, const struct rpc_parts *parts, const struct session *s);
+/* The activated session if that is one of this provider; NULL = none. */
+const struct session *session_of(const struct rpc_parts *parts, const struct provider *pr);
 
 /* Whole topics, as arrays. */
 void pack_providers(struct pack *p, const struct rpc_parts *parts, const char *filter);
 void pack_models(struct pack *p, const struct rpc_parts *parts);
 void pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only);
 void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provider);
+void pack_sessions(struct pack *p, const struct rpc_parts *parts);
 
 #endif

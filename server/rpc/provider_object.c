@@ -49,7 +49,9 @@ key_fits(const struct provider *p, const struct credential *c)
 static bool
 view_key(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
 {
-	const struct credential *c = credentials_find(parts->credentials, p->name, NULL);
+	const struct session *test = session_of(parts, p);
+	const struct credential *c = credentials_find(parts->credentials, p->name,
+	    test != NULL ? test->label : NULL);
 
 	if (p->auth != AUTH_API_KEY && p->auth != AUTH_OPTIONAL_KEY)
 		return false;
@@ -314,6 +316,7 @@ pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struc
     const char *active, bool with_rev)
 {
 	const struct credential *c = credentials_find(parts->credentials, pr->name, NULL);
+	const struct session *test = session_of(parts, pr);
 
 	pack_definition(p, pr);
 	pack_regions(p, pr);
@@ -324,6 +327,10 @@ pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struc
 		pack_key(p, c);
 	}
 	pack_status(p, parts, pr, active);
+	if (test != NULL) {
+		pack_str(p, "session");
+		pack_session(p, parts, test);
+	}
 	if (with_rev)
 		pack_kv_int(p, "rev", pr->rev);
 }

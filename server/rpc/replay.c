@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/secret.h"
+
 struct entry {
 	uint64_t id; /* 0 = free */
 	enum method_id method;
@@ -30,6 +32,8 @@ static void
 entry_clear(struct replays *r, struct entry *e)
 {
 	r->bytes -= e->len;
+	if (e->result != NULL)
+		secret_wipe(e->result, e->len); /* it may hold a token */
 	free(e->result);
 	memset(e, 0, sizeof *e);
 }

@@ -35,6 +35,7 @@ struct probes;
 struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
 struct routes;
+struct sessions;
 struct rpc_server;
 struct store;
 struct upstream;
@@ -50,6 +51,7 @@ struct rpc_parts {
 	struct credentials *credentials;
 	struct models *models;
 	struct overrides *overrides;
+	struct sessions *sessions;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;

@@ -25,8 +25,8 @@ credential_item_new(const struct provider *p, const char *label, const char *ori
 	return i;
 }
 
-static void
-close_secret(struct credential_item *i)
+void
+credential_item_close(struct credential_item *i)
 {
 	if (i->opened == NULL)
 		return;
@@ -40,7 +40,7 @@ credential_item_free(struct credential_item *i)
 {
 	if (i == NULL)
 		return;
-	close_secret(i);
+	credential_item_close(i);
 	free((char *)i->c.provider);
 	free((char *)i->c.label);
 	free((char *)i->c.fingerprint);
@@ -61,7 +61,7 @@ credential_binding(const struct credential_item *i)
 		.row_id = i->id,
 		.field = "secret",
 		.origin = i->c.origin,
-		.session_id = i->session_id,
+		.session_id = i->c.session_id,
 		.expires_ms = i->expires_ms,
 	};
 }
@@ -83,8 +83,8 @@ sort(struct credential_list *l)
 		qsort(l->items, l->count, sizeof(struct credential_item *), compare);
 }
 
-static void
-append(struct credential_list *l, struct credential_item *i)
+void
+credential_list_append(struct credential_list *l, struct credential_item *i)
 {
 	l->items = xrealloc(l->items, (l->count + 1) * sizeof(struct credential_item *));
 	l->items[l->count++] = i;
@@ -134,10 +134,10 @@ load_row(void *arg, const struct credential_row *row)
 	i->sealed = slice_dup((struct slice){ row->sealed, row->sealed_len });
 	i->sealed_len = row->sealed_len;
 	i->generation = row->generation;
-	i->session_id = row->session_id;
+	i->c.session_id = row->session_id;
 	i->expires_ms = row->expires_ms;
 	i->saved_ms = row->last_ok_ms > row->last_fail_ms ? row->last_ok_ms : row->last_fail_ms;
-	append(to->list, i);
+	credential_list_append(to->list, i);
 }
 
 /* The same row with the same seal: what was opened from it, and what was learned, still holds. */
@@ -147,7 +147,7 @@ adopt(struct credential_list *l, struct credential_item *old)
 	struct credential_item *i = credential_list_find(l, old->provider_id, old->c.label);
 
 	if (i == NULL || strcmp(i->id, old->id) != 0 || strcmp(i->c.origin, old->c.origin) != 0
-	    || i->generation != old->generation || i->session_id != old->session_id
+	    || i->generation != old->generation || i->c.session_id != old->c.session_id
 	    || i->expires_ms != old->expires_ms || i->sealed_len != old->sealed_len
 	    || memcmp(i->sealed, old->sealed, i->sealed_len) != 0)
 		return;
@@ -216,7 +216,7 @@ credential_list_put(struct credential_list *l, struct credential_item *i, int64_
 		.last_ok_ms = i->c.last_ok_ms,
 		.last_fail_ms = i->c.last_fail_ms,
 		.last_code = i->c.last_code,
-		.session_id = i->session_id,
+		.session_id = i->c.session_id,
 		.expires_ms = i->expires_ms,
 		.rev = rev,
 	};
@@ -236,7 +236,7 @@ credential_list_replace(struct credential_list *l, struct credential_item *i)
 		drop(l, k);
 		replaced = true;
 	}
-	append(l, i);
+	credential_list_append(l, i);
 	sort(l);
 	return replaced;
 }
@@ -249,13 +249,19 @@ credential_list_delete(struct credential_list *l, struct credential_item *i)
 	/* gone already is what we want */
 	if (r != 0 && r != MP_E_NOT_FOUND)
 		return r;
+	credential_list_drop(l, i);
+	return 0;
+}
+
+void
+credential_list_drop(struct credential_list *l, const struct credential_item *i)
+{
 	for (size_t k = 0; k < l->count; k++) {
 		if (l->items[k] == i) {
 			drop(l, k);
-			break;
+			return;
 		}
 	}
-	return 0;
 }
 
 void

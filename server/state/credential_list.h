@@ -1,7 +1,7 @@
 /* credential_list.h - the rows inside credentials: sealed keys in memory, and those that were opened.
  *
- * Private to credentials.c. An opened secret belongs to its item: it is known to the log's redactor from
- * opening to freeing, and freeing wipes it. */
+ * Private to credentials.c and credential_sessions.c. An opened secret belongs to its item: it is known to the
+ * log's redactor from opening to freeing, and freeing wipes it. */
 #ifndef SERVER_STATE_CREDENTIAL_LIST_H
 #define SERVER_STATE_CREDENTIAL_LIST_H
 
@@ -15,7 +15,7 @@ struct credential_item {
 	char *sealed;
 	size_t sealed_len;
 	int64_t generation;
-	int64_t session_id, expires_ms; /* 0 in this version, but read back: they are part of the seal */
+	int64_t expires_ms;    /* of a test session's key, else 0; as the session's id, part of the seal */
 	struct secret *opened;          /* NULL = not opened yet */
 	bool unsaved;                   /* last_ok and last_fail are newer than the table's */
 	int64_t saved_ms;
@@ -27,9 +27,43 @@ struct credential_list {
 	size_t count;
 };
 
+struct credentials {
+	struct credential_list list;
+	struct credential_list trials; /* in memory only, opened: keys that are being tried */
+	int64_t last_trial;
+	struct vault *vault;
+	struct providers *providers;
+	struct changes *changes;
+	bool scrub; /* something sealed was replaced or deleted */
+	/* whether a test session's key may be used; told by sessions */
+	int (*judge)(void *arg, int64_t session_id, int64_t expires_ms, struct error *err);
+	void *judge_arg;
+};
+
+/* ---- shared by the two ---- */
+
+int credential_stored(struct credentials *cs, int r, struct error *err);
+int credential_unlocked(const struct credentials *cs, struct error *err); /* 0 or MP_E_LOCKED */
+/* The key may be of a session, and would be sealed with a row of its own. 0 or an error. */
+int credential_check(struct credentials *cs, const struct provider *p, const struct secret *s,
+    struct error *err);
+/* The origin a new key is bound to. Caller frees. */
+int credential_bind_origin(const struct provider *p, const char *wanted, char **out,
+    struct error *err);
+/* Seals s as the item's secret, in place of what was there. */
+int credential_seal(struct credentials *cs, struct credential_item *i, const struct secret *s,
+    struct error *err);
+/* Whether its label says so, too: an ordinary key that somebody gave a session is none of one. */
+bool credential_is_session_s(const struct credential_item *i);
+int credential_open(struct credentials *cs, struct credential_item *i, struct error *err);
+
+/* ---- items ---- */
+
 struct credential_item *credential_item_new(const struct provider *p, const char *label,
     const char *origin);
 void credential_item_free(struct credential_item *i);
+/* What was opened leaves memory. */
+void credential_item_close(struct credential_item *i);
 /* What its seal covers. Borrows from the item. */
 struct seal_binding credential_binding(const struct credential_item *i);
 
@@ -48,5 +82,9 @@ int credential_list_delete(struct credential_list *l, struct credential_item *i)
 void credential_list_checked(struct credential_list *l, struct credential_item *i);
 /* Names of providers are copied here: follows renames, drops those of removed ones. */
 void credential_list_follow(struct credential_list *l, const struct providers *ps);
+/* Takes the item, which is not stored. */
+void credential_list_append(struct credential_list *l, struct credential_item *i);
+/* Drops it from memory alone. */
+void credential_list_drop(struct credential_list *l, const struct credential_item *i);
 
 #endif

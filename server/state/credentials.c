@@ -14,22 +14,14 @@
 #define LAST4_FROM_BYTES 20           /* THREATS.md section 3.4 */
 #define CHECKED_EVERY_MS (INT64_C(3600) * 1000) /* "last worked" is stored this often at most */
 
-struct credentials {
-	struct credential_list list;
-	struct vault *vault;
-	struct providers *providers;
-	struct changes *changes;
-	bool scrub; /* something sealed was replaced or deleted */
-};
-
 static const char *
 label_or_default(const char *label)
 {
 	return label != NULL && *label != '\0' ? label : "default";
 }
 
-static int
-stored(struct credentials *cs, int r, struct error *err)
+int
+credential_stored(struct credentials *cs, int r, struct error *err)
 {
 	if (r == 0)
 		return 0;
@@ -37,13 +29,14 @@ stored(struct credentials *cs, int r, struct error *err)
 }
 
 static void
-note(struct credentials *cs, enum change_op op, const struct provider *p, const char *label)
+note(struct credentials *cs, enum change_op op, const struct provider *p, const struct credential *c)
 {
 	char key[160];
 
 	/* both are names of at most 64 bytes */
-	snprintf(key, sizeof key, "%.70s/%.70s", p->name, label);
-	changes_note(cs->changes, TOPIC_KEYS, op, key);
+	snprintf(key, sizeof key, "%.70s/%.70s", p->name, c->label);
+	if (c->session_id == 0)
+		changes_note(cs->changes, TOPIC_KEYS, op, key);
 	/* no-credential, available: keys decide how a provider stands */
 	changes_note(cs->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, p->name);
 }
@@ -98,6 +91,7 @@ credentials_free(struct credentials *cs)
 		return;
 	checked_flush(cs);
 	credential_list_clear(&cs->list);
+	credential_list_clear(&cs->trials);
 	free(cs);
 }
 
@@ -106,7 +100,9 @@ credentials_free(struct credentials *cs)
 static struct credential_item *
 item_find(const struct credentials *cs, const struct provider *p, const char *label)
 {
-	return credential_list_find(&cs->list, p->id, label_or_default(label));
+	struct credential_item *i = credential_list_find(&cs->list, p->id, label_or_default(label));
+
+	return i != NULL ? i : credential_list_find(&cs->trials, p->id, label_or_default(label));
 }
 
 const struct credential *
@@ -127,7 +123,8 @@ credentials_each(const struct credentials *cs, const char *provider,
 	if (provider != NULL && p == NULL)
 		return;
 	for (size_t i = 0; i < cs->list.count; i++)
-		if (p == NULL || strcmp(cs->list.items[i]->provider_id, p->id) == 0)
+		if (cs->list.items[i]->c.session_id == 0 &&
+		    (p == NULL || strcmp(cs->list.items[i]->provider_id, p->id) == 0))
 			each(arg, &cs->list.items[i]->c);
 }
 
@@ -181,42 +178,59 @@ out:
 }
 
 int
+credential_unlocked(const struct credentials *cs, struct error *err)
+{
+	if (!vault_is_locked(cs->vault))
+		return 0;
+	error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
+	error_hint(err, "see: mpc doctor");
+	return MP_E_LOCKED;
+}
+
+int
+credential_open(struct credentials *cs, struct credential_item *i, struct error *err)
+{
+	struct seal_binding b = credential_binding(i);
+	struct secret *opened = NULL;
+	int r;
+
+	if (i->opened != NULL)
+		return 0;
+	r = vault_open_sealed(cs->vault, &b, i->sealed, i->sealed_len, i->generation, &opened);
+	if (r == MP_E_TAMPERED)
+		return tampered(i, "its sealed bytes or what they are bound to", err);
+	if (r != 0)
+		return error_set(err, r, "the key of %s cannot be opened", i->c.provider);
+	log_secret_register(opened);
+	i->opened = opened;
+	return 0;
+}
+
+int
 credentials_open(struct credentials *cs, const struct provider *p, const char *label,
     const struct secret **out, struct error *err)
 {
 	struct credential_item *i = item_find(cs, p, label);
-	struct secret *opened = NULL;
 	int r;
 
 	if (i == NULL)
 		return no_credential(p, label_or_default(label), err);
-	if (vault_is_locked(cs->vault)) {
-		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
-		error_hint(err, "see: mpc doctor");
-		return MP_E_LOCKED;
-	}
-	if ((r = check_origin(cs, p, i, err)) != 0)
+	if (i->c.session_id > 0 && !credential_is_session_s(i))
+		return tampered(i, "the test session it is bound to", err);
+	if (i->c.session_id > 0 && cs->judge != NULL &&
+	    (r = cs->judge(cs->judge_arg, i->c.session_id, i->expires_ms, err)) != 0)
 		return r;
-	if (i->opened == NULL) {
-		struct seal_binding b = credential_binding(i);
-
-		r = vault_open_sealed(cs->vault, &b, i->sealed, i->sealed_len, i->generation, &opened);
-		if (r == MP_E_TAMPERED)
-			return tampered(i, "its sealed bytes or what they are bound to", err);
-		if (r != 0)
-			return error_set(err, r, "the key of %s cannot be opened", p->name);
-		log_secret_register(opened);
-		i->opened = opened;
-	}
+	if ((r = credential_unlocked(cs, err)) != 0 || (r = check_origin(cs, p, i, err)) != 0 ||
+	    (r = credential_open(cs, i, err)) != 0)
+		return r;
 	*out = i->opened;
 	return 0;
 }
 
 /* ---- changing ---- */
 
-/* The origin a new key is bound to. Caller frees. */
-static int
-bind_origin(const struct provider *p, const char *wanted, char **out, struct error *err)
+int
+credential_bind_origin(const struct provider *p, const char *wanted, char **out, struct error *err)
 {
 	char *now = NULL, *asked = NULL;
 	int r = 0;
@@ -238,12 +252,10 @@ bind_origin(const struct provider *p, const char *wanted, char **out, struct err
 	return r;
 }
 
-static int
-check_set(struct credentials *cs, const struct provider *p, const char *label,
-    const struct secret *s, struct error *err)
+int
+credential_check(struct credentials *cs, const struct provider *p, const struct secret *s,
+    struct error *err)
 {
-	size_t keys = 0;
-
 	if (p->auth == AUTH_NONE || p->auth == AUTH_OAUTH_PERSONAL) {
 		error_set(err, MP_E_INVALID_STATE, "%s takes no key (its auth type is %s)", p->name,
 		    auth_type_name(p->auth));
@@ -253,29 +265,35 @@ check_set(struct credentials *cs, const struct provider *p, const char *label,
 			error_hint(err, "if it does: mpc provider set %s auth_type=optional-key", p->name);
 		return MP_E_INVALID_STATE;
 	}
-	if (!name_valid(label))
-		return error_field(err, "label", "\"%.80s\" is not a valid label", label);
 	if (!secret_text_valid(secret_bytes(s), secret_len(s))) {
 		error_field(err, "secret", "that cannot be a key: it is empty, too long, or holds blanks, "
 		    "line ends or characters outside ASCII");
 		error_hint(err, "keys are 1 to %d visible ASCII characters", SECRET_MAX_BYTES / 2);
 		return MP_E_INVALID_PARAMS;
 	}
-	for (size_t i = 0; i < cs->list.count; i++)
-		keys += strcmp(cs->list.items[i]->provider_id, p->id) == 0;
-	if (keys >= KEYS_PER_PROVIDER && item_find(cs, p, label) == NULL)
-		return error_set(err, MP_E_TOO_MANY, "%s has %d keys already", p->name,
-		    KEYS_PER_PROVIDER);
-	if (vault_is_locked(cs->vault)) {
-		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
-		error_hint(err, "see: mpc doctor");
-		return MP_E_LOCKED;
-	}
-	return 0;
+	return credential_unlocked(cs, err);
 }
 
 static int
-seal(struct credentials *cs, struct credential_item *i, const struct secret *s, struct error *err)
+check_label(struct credentials *cs, const struct provider *p, const char *label, struct error *err)
+{
+	size_t keys = 0;
+
+	if (!name_valid(label))
+		return error_field(err, "label", "\"%.80s\" is not a valid label", label);
+	if (credentials_label_reserved(label))
+		return error_field(err, "label", "\"%.80s\" is for keys of test sessions", label);
+	for (size_t i = 0; i < cs->list.count; i++)
+		keys += cs->list.items[i]->c.session_id == 0 &&
+		    strcmp(cs->list.items[i]->provider_id, p->id) == 0;
+	if (keys >= KEYS_PER_PROVIDER && item_find(cs, p, label) == NULL)
+		return error_set(err, MP_E_TOO_MANY, "%s has %d keys already", p->name,
+		    KEYS_PER_PROVIDER);
+	return 0;
+}
+
+int
+credential_seal(struct credentials *cs, struct credential_item *i, const struct secret *s, struct error *err)
 {
 	struct seal_binding b = credential_binding(i);
 	struct buf sealed = BUF_INIT;
@@ -290,6 +308,9 @@ seal(struct credentials *cs, struct credential_item *i, const struct secret *s, 
 	}
 	if (n >= LAST4_FROM_BYTES)
 		memcpy(last4, secret_bytes(s) + n - 4, 4);
+	free(i->sealed);
+	free((char *)i->c.fingerprint);
+	free((char *)i->c.last4);
 	i->sealed = buf_steal(&sealed, &i->sealed_len);
 	i->generation = vault_generation(cs->vault);
 	i->c.fingerprint = xstrdup(fingerprint);
@@ -306,20 +327,21 @@ credentials_set(struct credentials *cs, const struct provider *p, const char *la
 	int r;
 
 	label = label_or_default(label);
-	if ((r = check_set(cs, p, label, s, err)) != 0
-	    || (r = bind_origin(p, origin, &bound, err)) != 0)
+	if ((r = credential_check(cs, p, s, err)) != 0 || (r = check_label(cs, p, label, err)) != 0
+	    || (r = credential_bind_origin(p, origin, &bound, err)) != 0)
 		return r;
 	fresh = credential_item_new(p, label, bound);
 	free(bound);
-	if ((r = seal(cs, fresh, s, err)) != 0
-	    || (r = stored(cs, credential_list_put(&cs->list, fresh, changes_next_rev(cs->changes)),
-	            err)) != 0) {
+	if ((r = credential_seal(cs, fresh, s, err)) == 0)
+		r = credential_stored(cs,
+		    credential_list_put(&cs->list, fresh, changes_next_rev(cs->changes)), err);
+	if (r != 0) {
 		credential_item_free(fresh);
 		return r;
 	}
 	cs->scrub = credential_list_replace(&cs->list, fresh) || cs->scrub;
 	providers_forget_failure(cs->providers, p);
-	note(cs, CHANGE_SET, p, label);
+	note(cs, CHANGE_SET, p, &fresh->c);
 	return 0;
 }
 
@@ -328,8 +350,8 @@ drop(struct credentials *cs, const struct provider *p, struct credential_item *i
 {
 	int r;
 
-	note(cs, CHANGE_REMOVE, p, i->c.label);
-	if ((r = stored(cs, credential_list_delete(&cs->list, i), err)) != 0)
+	note(cs, CHANGE_REMOVE, p, &i->c);
+	if ((r = credential_stored(cs, credential_list_delete(&cs->list, i), err)) != 0)
 		return r;
 	cs->scrub = true;
 	return 0;
@@ -341,7 +363,7 @@ credentials_delete(struct credentials *cs, const struct provider *p, const char 
 {
 	struct credential_item *i = item_find(cs, p, label);
 
-	if (i == NULL)
+	if (i == NULL || i->c.session_id != 0)
 		return error_set(err, MP_E_NOT_FOUND, "%s has no key \"%.80s\"", p->name,
 		    label_or_default(label));
 	return drop(cs, p, i, err);
@@ -371,9 +393,9 @@ credentials_origin_moved(struct credentials *cs, const struct provider *p, struc
 		if (strcmp(i->provider_id, p->id) != 0 || i->origin_moved)
 			continue;
 		i->origin_moved = true;
-		if ((r = stored(cs, credential_list_put(&cs->list, i, rev), err)) != 0)
+		if ((r = credential_stored(cs, credential_list_put(&cs->list, i, rev), err)) != 0)
 			return r;
-		note(cs, CHANGE_UPDATE, p, i->c.label);
+		note(cs, CHANGE_UPDATE, p, &i->c);
 	}
 	return 0;
 }

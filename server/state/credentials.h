@@ -18,15 +18,17 @@ struct credential {
 	const char *origin;
 	int64_t created_ms, last_ok_ms, last_fail_ms;
 	const char *last_code;
+	int64_t session_id;   /* of the test session it ends with; 0 = an ordinary key, -1 = only tried */
 };
 
 int credentials_new(struct store *store, struct vault *vault, struct providers *providers,
     struct changes *changes, struct credentials **out, struct error *err);
 void credentials_free(struct credentials *cs);
 
-/* NULL label = "default". Borrowed until the next change. */
+/* NULL label = "default". Borrowed until the next change. Finds keys of test sessions by their label, too. */
 const struct credential *credentials_find(const struct credentials *cs, const char *provider,
     const char *label);
+/* The ordinary ones. */
 void credentials_each(const struct credentials *cs, const char *provider,
     void (*each)(void *arg, const struct credential *c), void *arg);
 
@@ -51,5 +53,48 @@ void credentials_report(struct credentials *cs, const char *provider, const char
 
 /* Deleted and replaced keys: wiped from the WAL after the commit. */
 void credentials_scrub(struct credentials *cs);
+
+/* ---- keys of test sessions (credential_sessions.c): never listed, and nobody else can give them their
+ * labels. Whether one may be used now is for its session to say. ---- */
+
+#define CREDENTIAL_LABEL_BYTES 32
+/* "session-3". */
+void credentials_session_label(int64_t session_id, char out[CREDENTIAL_LABEL_BYTES]);
+bool credentials_label_reserved(const char *label);
+/* Asked at every use with what the key's seal says; 0, or an error with a story. */
+void credentials_judge_sessions(struct credentials *cs,
+    int (*judge)(void *arg, int64_t session_id, int64_t expires_ms, struct error *err), void *arg);
+/* Not opened, only whether one is there: a session that lost its key is none. */
+bool credentials_has_session(const struct credentials *cs, int64_t session_id);
+
+/* Whether s could be a key of p now: what set_session would refuse, before anybody pays for a probe. */
+int credentials_check(struct credentials *cs, const struct provider *p, const struct secret *s,
+    struct error *err);
+
+/* A key in memory alone, for a probe; its label goes to out. Dropped (and wiped) by its label. */
+int credentials_try(struct credentials *cs, const struct provider *p, const struct secret *s,
+    char out[CREDENTIAL_LABEL_BYTES], struct error *err);
+void credentials_try_end(struct credentials *cs, const char *label);
+
+/* Inside changes_begin/commit. */
+int credentials_set_session(struct credentials *cs, const struct provider *p, int64_t session_id,
+    int64_t expires_ms, const struct secret *s, struct error *err);
+/* Seals it anew for another end. */
+int credentials_extend_session(struct credentials *cs, int64_t session_id, int64_t expires_ms,
+    struct error *err);
+/* Becomes an ordinary key of p; the session's own stays until it is ended. */
+int credentials_keep_session(struct credentials *cs, const struct provider *p, int64_t session_id,
+    const char *label, struct error *err);
+/* Also of a provider that is gone. */
+int credentials_end_session(struct credentials *cs, const char *provider_id, int64_t session_id,
+    struct error *err);
+/* At the start: keys whose session `alive` does not know. */
+bool credentials_any_orphan(const struct credentials *cs,
+    bool (*alive)(void *arg, int64_t session_id), void *arg);
+int credentials_end_orphans(struct credentials *cs, bool (*alive)(void *arg, int64_t session_id),
+    void *arg, struct error *err);
+
+/* Its plain bytes leave memory at once, also when the row cannot be deleted. */
+void credentials_close_session(struct credentials *cs, int64_t session_id);
 
 #endif

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import tempfile
 import time
@@ -136,6 +137,27 @@ class Terminal:
         return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
+class Clock:
+    """Moves the clocks of the daemons that get its environment, while they run."""
+
+    def __init__(self, folder):
+        self.path = folder / "clock"
+        self.wall = self.boot = 0.0
+        self.path.write_bytes(struct.pack("=qq", 0, 0))
+        self.env = {"MODELPD_TEST_CLOCK": str(self.path)}
+
+    def set(self, wall=None, boot=None):
+        """Seconds the clocks are off the machine's: wall is what people set, boot counts suspend."""
+        self.wall = self.wall if wall is None else wall
+        self.boot = self.boot if boot is None else boot
+        with open(self.path, "r+b") as f:
+            f.write(struct.pack("=qq", int(self.wall * 1000), int(self.boot * 1000)))
+
+    def sleep(self, seconds):
+        """The machine was suspended for so long: time-outs stood still, these did not."""
+        self.set(self.wall + seconds, self.boot + seconds)
+
+
 class Daemon(Home):
     """modelpd in the foreground on a Home. stop() asserts a clean end."""
 
@@ -173,6 +195,14 @@ class Daemon(Home):
                 return
             assert time.monotonic() < deadline, f"modelpd is not ready: {self.log()}"
             time.sleep(0.005)
+
+    @property
+    def clock(self):
+        """The clocks of this daemon; made before its first start."""
+        if not hasattr(self, "_clock"):
+            self._clock = Clock(self.root)
+            self.env.update(self._clock.env)
+        return self._clock
 
     @property
     def pid(self):

@@ -115,6 +115,7 @@ prompt_open(struct prompt *p, struct rpc_request *req, const struct call_watch *
 		.reasoning = rpc_bool(req, "reasoning", false),
 	};
 	struct chat_request *chat = NULL;
+	const struct route_wish wish = { rpc_str(req, "ref"), rpc_slice(req, "session"), rpc_scope(req) };
 	struct route route;
 	int r;
 
@@ -128,8 +129,7 @@ prompt_open(struct prompt *p, struct rpc_request *req, const struct call_watch *
 	}
 	if ((r = chat_params_read(&params, &chat, err)) != 0)
 		goto out;
-	if ((r = routes_effective(parts->routes, rpc_str(req, "ref"), rpc_scope(req), &route,
-	         err)) != 0)
+	if ((r = routes_find(parts->routes, &wish, &route, err)) != 0)
 		goto out;
 	target_ref(&route.target, p->ref, sizeof(p->ref));
 	p->call = call_start(parts->calls, chat, &route, rpc_int(req, "timeout_ms", 0),

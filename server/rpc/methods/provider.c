@@ -283,6 +283,8 @@ find_users(const struct rpc_parts *parts, const struct provider *pr, struct buf 
 
 	if (overrides_uses_provider(parts->overrides, pr))
 		add_user(text, "a live choice");
+	if (sessions_uses_provider(parts->sessions, pr))
+		add_user(text, "a test session");
 	for (size_t i = 0; i < models_count(parts->models); i++)
 		if (strcmp(models_at(parts->models, i)->provider, pr->name) == 0)
 			n++;
@@ -298,6 +300,7 @@ remove_users(const struct rpc_parts *parts, const struct provider *pr, struct er
 	int r;
 
 	if ((r = overrides_remove_provider(parts->overrides, pr, err)) != 0 ||
+	    (r = sessions_remove_provider(parts->sessions, pr, err)) != 0 ||
 	    (r = models_remove_all(parts->models, pr, err)) != 0)
 		return r;
 	return credentials_delete_all(parts->credentials, pr, err);
@@ -325,8 +328,10 @@ remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool
 	if (r != 0)
 		changes_rollback(parts->changes);
 	else if ((r = changes_commit(parts->changes, "provider.remove", rpc_client(req), NULL,
-	    err)) == 0)
+	    err)) == 0) {
+		sessions_scrub(parts->sessions);
 		credentials_scrub(parts->credentials);
+	}
 out:
 	provider_free(before);
 	return r;

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/message.h"
 #include "server/call/route.h"
-#include "server/rpc/conn.h"
-#include "server/rpc/notify.h"
+#include "server/rpc/methods/switching.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
@@ -18,18 +18,11 @@ scope_or_global(struct rpc_request *req)
 	return scope != NULL ? scope : "";
 }
 
-static int
-effective(const struct rpc_parts *parts, const char *selector, const char *scope,
-    struct route *out, struct error *err)
-{
-	return routes_effective(parts->routes, selector,
-	    scope != NULL && scope[0] != '\0' ? scope : NULL, out, err);
-}
-
 struct rpc_answer
 rpc_route_get(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
+	const struct route_wish wish = { rpc_str(req, "ref"), rpc_slice(req, "session"), rpc_scope(req) };
 	struct error err = ERROR_INIT, why = ERROR_INIT;
 	struct rpc_answer a;
 	struct route route;
@@ -37,7 +30,7 @@ rpc_route_get(struct rpc_request *req)
 	int ready;
 
 	route_init(&route);
-	if (effective(parts, rpc_str(req, "ref"), rpc_scope(req), &route, &err) != 0) {
+	if (routes_find(parts->routes, &wish, &route, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 		goto out;
 	}
@@ -61,20 +54,6 @@ out:
 	return a;
 }
 
-/* How many other connections hear of a switch. */
-static int64_t
-listeners(const struct rpc_request *req)
-{
-	const unsigned topics = (1u << TOPIC_ROUTE) | (1u << TOPIC_OVERRIDES);
-	const struct conn *own = rpc_conn(req);
-	int64_t n = 0;
-
-	for (const struct conn *c = rpc_parts(req)->server->conns; c != NULL; c = c->next)
-		if (c != own && (c->subscription.topics & topics) != 0)
-			n++;
-	return n;
-}
-
 /* The scope's choice is not the one the client knew: says what it is now. */
 static struct rpc_answer
 changed_meanwhile(struct rpc_request *req, const char *scope, int64_t rev)
@@ -92,7 +71,7 @@ changed_meanwhile(struct rpc_request *req, const char *scope, int64_t rev)
 	pack_str(&p, "rev");
 	pack_int(&p, rev);
 	route_init(&now);
-	if (effective(parts, NULL, scope, &now, &ignored) == 0) {
+	if (routes_effective(parts->routes, NULL, scope, &now, &ignored) == 0) {
 		pack_str(&p, "current");
 		pack_route(&p, &now);
 		count++;
@@ -101,53 +80,6 @@ changed_meanwhile(struct rpc_request *req, const char *scope, int64_t rev)
 	a = rpc_fail_data(req, &err, &extra, count);
 	buf_clear(&extra);
 	return a;
-}
-
-/* What route.set, clear and undo have in common: the route before, the change, the route after. */
-struct switching {
-	struct rpc_request *req;
-	const char *scope;
-	struct route previous;
-	struct route active;
-	bool had_previous;
-};
-
-static void
-switching_begin(struct switching *s, struct rpc_request *req, const char *scope)
-{
-	struct error ignored = ERROR_INIT;
-
-	s->req = req;
-	s->scope = scope;
-	route_init(&s->previous);
-	route_init(&s->active);
-	s->had_previous = effective(rpc_parts(req), NULL, scope, &s->previous, &ignored) == 0;
-}
-
-static void
-switching_clear(struct switching *s)
-{
-	route_clear(&s->previous);
-	route_clear(&s->active);
-}
-
-/* After the commit: opens the result with `active` and `previous`. */
-static struct pack *
-switching_result(struct switching *s, struct error *err)
-{
-	struct pack *p;
-
-	if (effective(rpc_parts(s->req), NULL, s->scope, &s->active, err) != 0)
-		return NULL;
-	p = rpc_result(s->req);
-	pack_str(p, "active");
-	pack_route(p, &s->active);
-	if (s->had_previous) {
-		pack_str(p, "previous");
-		pack_route(p, &s->previous);
-	}
-	pack_kv_int(p, "told", listeners(s->req));
-	return p;
 }
 
 /* What the choice means that one may not have thought of. */
@@ -179,6 +111,9 @@ store_choice(struct rpc_request *req, const char *scope, const struct target *t,
 		return r;
 	r = overrides_set(parts->overrides, scope, pr, t->model, t->label,
 	    rpc_bool(req, "temporary", false) || ttl_ms > 0, ttl_ms, err);
+	/* a switch everywhere takes effect at once, so it steps over an activated test session */
+	if (r == 0 && scope[0] == '\0' && !rpc_bool(req, "keep_session", false))
+		sessions_deactivate(parts->sessions, &r, err);
 	if (r != 0) {
 		changes_rollback(parts->changes);
 		return r;
@@ -209,10 +144,8 @@ rpc_route_set(struct rpc_request *req)
 		a = rpc_fail_err(req, &err);
 		goto out;
 	}
-	if (scope[0] == '\0') {
-		pack_str(p, "keeping");
-		pack_overrides(p, parts, true);
-	}
+	if (scope[0] == '\0')
+		pack_keeping(p, parts);
 	pack_choice_warnings(p, parts, &target);
 	if (routes_ready(parts->routes, &s.active.target, &why) != 0) {
 		pack_str(p, "problem");
@@ -264,7 +197,9 @@ rpc_route_undo(struct rpc_request *req)
 
 	switching_begin(&s, req, scope);
 	if ((r = changes_begin(parts->changes, &err)) == 0) {
-		r = overrides_undo(parts->overrides, scope, &err);
+		/* what came before an activated test session is what lies below it */
+		if (scope[0] != '\0' || !sessions_deactivate(parts->sessions, &r, &err))
+			r = overrides_undo(parts->overrides, scope, &err);
 		if (r != 0)
 			changes_rollback(parts->changes);
 		else

@@ -349,6 +349,7 @@ struct house {
 	struct credentials *credentials;
 	struct models *models;
 	struct overrides *overrides;
+	struct sessions *sessions;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;
@@ -427,7 +428,10 @@ house_open(void **state)
 	    0);
 	assert_int_equal(overrides_new(h->store, h->providers, h->changes, h->loop, &h->overrides,
 	    &err), 0);
+	assert_int_equal(sessions_new(h->store, h->vault, h->providers, h->credentials, h->changes, h->loop,
+	    &h->sessions, &err), 0);
 	h->routes = routes_new(h->providers, h->models, h->overrides, h->credentials);
+	routes_use_sessions(h->routes, h->sessions);
 	h->upstream = upstream_new(h->loop);
 	assert_non_null(h->upstream);
 	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes);
@@ -449,6 +453,7 @@ house_close(void **state)
 	calls_free(h->calls);
 	upstream_free(h->upstream);
 	routes_free(h->routes);
+	sessions_free(h->sessions);
 	overrides_free(h->overrides);
 	models_free(h->models);
 	credentials_free(h->credentials);

@@ -104,7 +104,10 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	    &err) == 0);
 	MUST(models_new(p->store, p->providers, p->changes, p->loop, &p->models, &err) == 0);
 	MUST(overrides_new(p->store, p->providers, p->changes, p->loop, &p->overrides, &err) == 0);
+	MUST(sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, p->loop,
+	    &p->sessions, &err) == 0);
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
+	routes_use_sessions(p->routes, p->sessions);
 	p->upstream = upstream_new(p->loop);
 	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
@@ -145,6 +148,7 @@ office_close(struct office *o)
 	calls_free(p->calls);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
+	sessions_free(p->sessions);
 	overrides_free(p->overrides);
 	models_free(p->models);
 	credentials_free(p->credentials);

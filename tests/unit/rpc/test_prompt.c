@@ -66,6 +66,7 @@ desk_open(void **state)
 		.credentials = d->h->credentials,
 		.models = d->h->models,
 		.overrides = d->h->overrides,
+		.sessions = d->h->sessions,
 		.routes = d->h->routes,
 		.upstream = d->h->upstream,
 		.calls = d->h->calls,

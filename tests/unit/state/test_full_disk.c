@@ -79,12 +79,45 @@ test_full_disk__an_override_ends_all_the_same(void **state)
 	assert_string_equal(overrides_find(w->os, "", false)->model, "kept");
 }
 
+static void
+test_full_disk__a_test_session_ends_all_the_same(void **state)
+{
+	struct world *w = *state;
+	struct secret *key = secret_new("sk-temporary-00000000001", 24), *token = NULL;
+	struct session_start start = { world_provider(w, "openai"), "gpt", NULL, key, 1000, true };
+	int64_t end = clock_monotonic_ms() + 5000;
+	const struct session *s = NULL;
+	const struct secret *opened;
+
+	CHANGE(w, sessions_start(w->ss, &start, &token, &s, &w->err));
+	assert_int_equal(credentials_open(w->cs, start.provider, "session-1", &opened, &w->err), 0);
+	w->heard_count = 0;
+	disk_full(true);
+	while (w->heard_count < 2 && clock_monotonic_ms() < end)
+		loop_once(w->loop, 50);
+	assert_int_equal(w->heard_count, 2);
+	assert_int_equal(w->heard[0].topic, TOPIC_SESSIONS);
+	assert_string_equal(w->heard[0].reason, "expired");
+	assert_null(sessions_activated(w->ss));
+	assert_int_equal(credentials_open(w->cs, world_provider(w, "openai"), "session-1", &opened, &w->err),
+	    MP_E_NO_CREDENTIAL);
+	loop_once(w->loop, 600);
+	assert_int_equal(w->heard_count, 2); /* said once */
+	disk_full(false);
+	world_reopen(w);
+	assert_int_equal(world_count(w, "SELECT count(*) FROM sessions"), 0);
+	assert_int_equal(world_count(w, "SELECT count(*) FROM credentials"), 0);
+	secret_free(token);
+	secret_free(key);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_full_disk__a_refused_change_is_nowhere),
 		TEST(test_full_disk__an_override_ends_all_the_same),
+		TEST(test_full_disk__a_test_session_ends_all_the_same),
 	};
 
 	/* a write over the limit then fails with EFBIG */

@@ -24,6 +24,7 @@
 #include "server/state/models.h"
 #include "server/state/overrides.h"
 #include "server/state/providers.h"
+#include "server/state/sessions.h"
 #include "server/store/store.h"
 #include "server/vault/vault.h"
 
@@ -46,6 +47,7 @@ struct world {
 	struct models *ms;
 	struct overrides *os;
 	struct credentials *cs;
+	struct sessions *ss;
 	struct error err;
 	struct heard heard[HEARD_MAX];
 	size_t heard_count;
@@ -83,6 +85,8 @@ world_open(struct world *w)
 	assert_int_equal(credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err), 0);
 	assert_int_equal(models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err), 0);
 	assert_int_equal(overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err), 0);
+	assert_int_equal(
+	    sessions_new(w->store, w->vault, w->ps, w->cs, w->changes, w->loop, &w->ss, &w->err), 0);
 	w->heard_count = 0;
 	changes_subscribe(w->changes, world_hear, w);
 }
@@ -90,6 +94,7 @@ world_open(struct world *w)
 static inline void
 world_close(struct world *w)
 {
+	sessions_free(w->ss);
 	overrides_free(w->os);
 	models_free(w->ms);
 	credentials_free(w->cs);

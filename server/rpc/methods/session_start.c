@@ -1,0 +1,243 @@
+/* session_start.c - session.start: try the target first, with the key it will have; only when it answers is
+ * anything stored. A client that goes away meanwhile leaves nothing behind. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/secret.h"
+#include "protocol/base/str.h"
+#include "server/call/probe.h"
+#include "server/rpc/conn.h"
+#include "server/rpc/methods/switching.h"
+#include "server/rpc/objects.h"
+#include "server/state/changes.h"
+
+#define CHECK_MS 30000
+#define CHECK_LOCAL_MS 120000 /* a local server may have to load the model first */
+
+struct starting {
+	struct rpc_request *req;
+	struct probe *probe;
+	char *provider_id;
+	struct target target; /* label: the key's for the time of the probe */
+	struct secret *key;   /* its own; NULL = the stored one */
+	char trial[CREDENTIAL_LABEL_BYTES]; /* "" = no key of its own */
+	int64_t duration_ms;
+	bool activate;
+};
+
+static void
+starting_free(struct starting *st)
+{
+	if (st->trial[0] != '\0')
+		credentials_try_end(rpc_parts(st->req)->credentials, st->trial);
+	secret_free(st->key);
+	target_clear(&st->target);
+	free(st->provider_id);
+	free(st);
+}
+
+/* ---- what is wanted ---- */
+
+static int
+read_key(struct starting *st, struct error *err)
+{
+	struct slice s = rpc_slice(st->req, "secret");
+
+	if (!rpc_has(st->req, "secret"))
+		return 0;
+	if (!secret_text_valid(s.data, s.len))
+		return error_field(err, "secret",
+		    "a key is 1 to %d printable ASCII characters without spaces",
+		    SECRET_MAX_BYTES / 2);
+	st->key = secret_new(s.data, s.len);
+	return st->key != NULL ? 0 : error_set(err, MP_E_INTERNAL, "no locked memory for the key");
+}
+
+static int
+read_target(struct starting *st, const struct provider *pr, struct error *err)
+{
+	const char *model = rpc_str(st->req, "model");
+	struct buf ref = BUF_INIT;
+	int r;
+
+	buf_adds(&ref, pr->name);
+	if (model != NULL)
+		buf_addf(&ref, ":%s", model);
+	r = routes_resolve(rpc_parts(st->req)->routes, buf_str(&ref), &st->target, NULL, err);
+	buf_clear(&ref);
+	return r;
+}
+
+static int
+starting_read(struct starting *st, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+	const char *name = rpc_str(st->req, "provider");
+	const struct provider *pr = providers_find(parts->providers, name);
+	int r;
+
+	if (pr == NULL) {
+		error_set(err, MP_E_NOT_FOUND, "unknown provider \"%s\"", name);
+		providers_suggest(parts->providers, name, err);
+		return MP_E_NOT_FOUND;
+	}
+	st->provider_id = xstrdup(pr->id);
+	st->duration_ms = rpc_int(st->req, "duration_ms", SESSION_DEFAULT_MS);
+	st->activate = rpc_bool(st->req, "activate", true);
+	if ((r = read_key(st, err)) != 0 || (r = read_target(st, pr, err)) != 0)
+		return r;
+	if (st->key == NULL)
+		return 0;
+	if ((r = credentials_try(parts->credentials, pr, st->key, st->trial, err)) != 0)
+		return r;
+	target_set(&st->target, st->target.provider, st->target.model, st->target.upstream, st->trial);
+	return 0;
+}
+
+/* ---- what is done ---- */
+
+/* 0 with the session and its token, stored and told. */
+static int
+starting_store(struct starting *st, struct secret **token, int64_t *id, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+	const struct session_start start = {
+		.provider = providers_find_id(parts->providers, st->provider_id),
+		.model = st->target.model,
+		.key = st->key,
+		.duration_ms = st->duration_ms,
+		.activate = st->activate,
+	};
+	const struct session *s;
+	int r;
+
+	if (start.provider == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "%s was removed meanwhile", st->target.provider);
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		return r;
+	if ((r = sessions_start(parts->sessions, &start, token, &s, err)) != 0) {
+		changes_rollback(parts->changes);
+		return r;
+	}
+	*id = s->id;
+	if ((r = changes_commit(parts->changes, "session.start", rpc_client(st->req), NULL, err)) == 0) {
+		sessions_scrub(parts->sessions);
+		return 0;
+	}
+	secret_free(*token);
+	*token = NULL;
+	return r;
+}
+
+static void
+pack_checked(struct pack *p, const struct starting *st, const struct probe_result *r)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+	const struct provider *pr = providers_find_id(parts->providers, st->provider_id);
+
+	pack_str(p, "checked");
+	pack_map_begin(p);
+	pack_kv_bool(p, "key", st->key != NULL || (pr != NULL &&
+	    credentials_find(parts->credentials, pr->name, NULL) != NULL));
+	if (r->latency_ms >= 0)
+		pack_kv_int(p, "latency_ms", r->latency_ms);
+	if (r->models >= 0)
+		pack_kv_int(p, "models", r->models);
+	if (r->first_token_ms >= 0)
+		pack_kv_int(p, "first_token_ms", r->first_token_ms);
+	pack_map_end(p);
+}
+
+/* r NULL: it was not tried. Opens the result, or says why there is none. */
+static int
+starting_finish(struct starting *st, const struct probe_result *r, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+	struct secret *token = NULL;
+	struct switching sw;
+	int64_t id = 0;
+	struct pack *p;
+	int rc;
+
+	switching_begin(&sw, st->req, "");
+	if ((rc = starting_store(st, &token, &id, err)) != 0 || (rc = switching_end(&sw, err)) != 0)
+		goto out;
+	p = rpc_result(st->req);
+	pack_session_members(p, parts, sessions_find(parts->sessions, id), false);
+	pack_str(p, "token");
+	pack_str_n(p, secret_bytes(token), secret_len(token));
+	if (r != NULL)
+		pack_checked(p, st, r);
+	switching_pack(&sw, p);
+	pack_keeping(p, parts);
+out:
+	secret_free(token);
+	switching_clear(&sw);
+	return rc;
+}
+
+static void
+on_checked(void *arg, const struct probe_result *r)
+{
+	struct starting *st = arg;
+	struct rpc_request *req = st->req;
+	struct conn *conn = rpc_conn(req);
+	struct error err = ERROR_INIT;
+	int rc = r->code;
+
+	conn_hold(conn); /* the news of it follows the reply */
+	if (rc != 0)
+		err = *r->error;
+	else
+		rc = starting_finish(st, r, &err);
+	starting_free(st);
+	if (rc != 0)
+		rpc_finish_error(req, &err);
+	else
+		rpc_finish(req);
+	conn_release(conn);
+}
+
+static void
+on_cancelled(void *arg)
+{
+	struct starting *st = arg;
+
+	probe_cancel(st->probe);
+	starting_free(st);
+}
+
+static int64_t
+patience_ms(const struct starting *st)
+{
+	const struct provider *pr = providers_find_id(rpc_parts(st->req)->providers, st->provider_id);
+
+	return pr != NULL && pr->type == PROVIDER_LOCAL ? CHECK_LOCAL_MS : CHECK_MS;
+}
+
+struct rpc_answer
+rpc_session_start(struct rpc_request *req)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	struct starting *st = xcalloc(1, sizeof *st);
+	struct error err = ERROR_INIT;
+
+	st->req = req;
+	target_init(&st->target);
+	if (starting_read(st, &err) != 0 || routes_ready(parts->routes, &st->target, &err) != 0)
+		goto fail;
+	if (rpc_bool(req, "check", true)) {
+		st->probe = probe_start(parts->probes, &st->target, true, patience_ms(st), on_checked, st,
+		    &err);
+		if (st->probe == NULL)
+			goto fail;
+		return rpc_pending(req, on_cancelled, st);
+	}
+	if (starting_finish(st, NULL, &err) != 0)
+		goto fail;
+	starting_free(st);
+	return rpc_ok(req);
+fail:
+	starting_free(st);
+	return rpc_fail_err(req, &err);
+}

@@ -1,0 +1,72 @@
+/* session_object.c - a test session as clients see it: never its key, and its token once, when it starts. */
+#include "server/rpc/objects.h"
+
+#include <string.h>
+
+const struct session *
+session_of(const struct rpc_parts *parts, const struct provider *pr)
+{
+	const struct session *s = sessions_activated(parts->sessions);
+
+	return s != NULL && strcmp(s->provider_id, pr->id) == 0 ? s : NULL;
+}
+
+void
+pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct session *s, bool with_rev)
+{
+	const struct provider *pr = providers_find_id(parts->providers, s->provider_id);
+	struct buf ref = BUF_INIT;
+
+	buf_addf(&ref, "%s:%s", pr != NULL ? pr->name : "", s->model);
+	pack_kv_int(p, "id", s->id);
+	pack_kv_str(p, "ref", buf_str(&ref));
+	pack_kv_str(p, "provider", pr != NULL ? pr->name : "");
+	pack_kv_str(p, "model", s->model);
+	buf_clear(&ref);
+	pack_kv_bool(p, "has_key", s->has_key);
+	pack_kv_bool(p, "activated", s->activated);
+	pack_kv_int(p, "started_ms", s->started_ms);
+	pack_kv_int(p, "expires_ms", s->expires_ms);
+	pack_kv_int(p, "left_ms", session_left_ms(s));
+	pack_kv_int(p, "requests", s->requests);
+	if (s->cost_microusd >= 0)
+		pack_kv_int(p, "cost_microusd", s->cost_microusd);
+	pack_kv_str(p, "state", s->ended_ms == 0 ? "open" : "ended");
+	if (s->ended_ms != 0) {
+		pack_kv_int(p, "ended_ms", s->ended_ms);
+		pack_kv_str(p, "ended_why", s->ended_why);
+	}
+	if (with_rev)
+		pack_kv_int(p, "rev", s->rev);
+}
+
+void
+pack_session(struct pack *p, const struct rpc_parts *parts, const struct session *s)
+{
+	pack_map_begin(p);
+	pack_session_members(p, parts, s, true);
+	pack_map_end(p);
+}
+
+struct each {
+	struct pack *p;
+	const struct rpc_parts *parts;
+};
+
+static void
+each_session(void *arg, const struct session *s)
+{
+	struct each *e = arg;
+
+	pack_session(e->p, e->parts, s);
+}
+
+void
+pack_sessions(struct pack *p, const struct rpc_parts *parts)
+{
+	struct each e = { p, parts };
+
+	pack_array_begin(p);
+	sessions_each(parts->sessions, each_session, &e);
+	pack_array_end(p);
+}
