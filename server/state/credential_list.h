@@ -1,7 +1,7 @@
 /* credential_list.h - the rows inside credentials: sealed keys in memory, and those that were opened.
  *
- * Private to credentials.c and credential_sessions.c. An opened secret belongs to its item: it is known to the
- * log's redactor from opening to freeing, and freeing wipes it. */
+ * Private to credentials.c and credential_sessions.c. An opened secret belongs to its item: it is known to
+ * the log's redactor from opening to freeing, and freeing wipes it. */
 #ifndef SERVER_STATE_CREDENTIAL_LIST_H
 #define SERVER_STATE_CREDENTIAL_LIST_H
 
