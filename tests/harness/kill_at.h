@@ -6,7 +6,7 @@
  *
  * runs `work` in a child over and over, killed at call 1, 2, 3, ... until it ends by itself, and `check`
  * after each. Variants: before the call; a write cut in its middle; power lost with it: then what was not
- * synced is there, half there or gone, by sectors, and names go back to what the folder's last sync made sure. */
+ * synced is there, half there or gone, by sectors, and names may go back as far as the folder's last sync. */
 #ifndef TESTS_HARNESS_KILL_AT_H
 #define TESTS_HARNESS_KILL_AT_H
 
@@ -543,8 +543,8 @@ kill_one(const char *folder, enum kill_variant variant, int at, int (*work)(void
 }
 
 /* Every round: prepare, work in a child that dies at call n, check(n). Ends with the round that nothing
- * killed, which check sees too, or when check has seen enough (false). Returns how many calls were the last of a
- * round; *status as of kill_one of the last round. */
+ * killed, which check sees too, or when check has seen enough (false). Returns how many rounds were killed;
+ * *status as of kill_one of the last round. */
 static inline int
 kill_everywhere(const char *folder, enum kill_variant variant, void (*prepare)(void *arg),
     int (*work)(void *arg), bool (*check)(void *arg, int n, bool killed), void *arg, int *status)

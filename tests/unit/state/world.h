@@ -71,27 +71,6 @@ world_hear(void *arg, const struct change *ch)
 }
 
 static inline void
-world_open(struct world *w)
-{
-	bool created;
-
-	w->loop = loop_new();
-	assert_non_null(w->loop);
-	assert_int_equal(store_open(w->dir, &w->store, &w->err), 0);
-	assert_int_equal(vault_open(w->store, w->dir, &w->vault, &created, &w->err), 0);
-	w->changes = changes_new(w->store);
-	assert_non_null(w->changes);
-	assert_int_equal(providers_new(w->store, w->changes, &w->ps, &w->err), 0);
-	assert_int_equal(credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err), 0);
-	assert_int_equal(models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err), 0);
-	assert_int_equal(overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err), 0);
-	assert_int_equal(
-	    sessions_new(w->store, w->vault, w->ps, w->cs, w->changes, w->loop, &w->ss, &w->err), 0);
-	w->heard_count = 0;
-	changes_subscribe(w->changes, world_hear, w);
-}
-
-static inline void
 world_close(struct world *w)
 {
 	sessions_free(w->ss);
@@ -103,6 +82,49 @@ world_close(struct world *w)
 	vault_free(w->vault);
 	store_close(w->store);
 	loop_free(w->loop);
+}
+
+/* 0, or why the state on the disk could not be opened (then nothing is open). */
+static inline int
+world_try_open(struct world *w)
+{
+	bool created;
+	int r;
+
+	w->store = NULL;
+	w->vault = NULL;
+	w->changes = NULL;
+	w->ps = NULL;
+	w->cs = NULL;
+	w->ms = NULL;
+	w->os = NULL;
+	w->ss = NULL;
+	w->loop = loop_new();
+	assert_non_null(w->loop);
+	if ((r = store_open(w->dir, &w->store, &w->err)) == 0 &&
+	    (r = vault_open(w->store, w->dir, &w->vault, &created, &w->err)) == 0 &&
+	    (w->changes = changes_new(w->store)) == NULL)
+		r = MP_E_STORAGE;
+	if (r == 0 && (r = providers_new(w->store, w->changes, &w->ps, &w->err)) == 0 &&
+	    (r = credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err)) == 0 &&
+	    (r = models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err)) == 0)
+		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);
+	if (r == 0)
+		r = sessions_new(w->store, w->vault, w->ps, w->cs, w->changes, w->loop, &w->ss, &w->err);
+	if (r != 0) {
+		world_close(w);
+		return r;
+	}
+	w->heard_count = 0;
+	changes_subscribe(w->changes, world_hear, w);
+	return 0;
+}
+
+static inline void
+world_open(struct world *w)
+{
+	if (world_try_open(w) != 0)
+		fail_msg("%s", w->err.message);
 }
 
 static inline void

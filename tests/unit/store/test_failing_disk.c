@@ -1,16 +1,6 @@
-/* A disk that fails at its n-th write, sync or truncate, or that is full: SQLite's own file layer with a
- * counter before it. */
-#include <sqlite3.h>
-
+/* A disk that fails at its n-th write, sync or truncate, or that is full. */
+#include "tests/harness/disk_layer.h"
 #include "tests/unit/store/steps.h"
-
-/* The file layer has a table of methods per kind of file: each gets its counted twin. */
-static struct twin {
-	sqlite3_io_methods methods; /* first: a file's pMethods points here */
-	const sqlite3_io_methods *real;
-} twins[4];
-static sqlite3_vfs layer;
-static int (*real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
 
 static int calls, fail_at, fail_with;
 static bool fail_on; /* a full disk stays full */
@@ -23,57 +13,29 @@ fails(int own_code)
 	return fail_with != 0 ? fail_with : own_code;
 }
 
-static const sqlite3_io_methods *
-real(sqlite3_file *f)
+static int
+counted_write(const char *path, const void *data, int n, int64_t at)
 {
-	return ((const struct twin *)(const void *)f->pMethods)->real;
+	(void)path;
+	(void)data;
+	(void)n;
+	(void)at;
+	return fails(SQLITE_IOERR_WRITE);
 }
 
 static int
-counted_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
+counted_sync(const char *path)
 {
-	int rc = fails(SQLITE_IOERR_WRITE);
-
-	return rc != SQLITE_OK ? rc : real(f)->xWrite(f, data, n, at);
+	(void)path;
+	return fail_on ? SQLITE_OK : fails(SQLITE_IOERR_FSYNC);
 }
 
 static int
-counted_sync(sqlite3_file *f, int flags)
+counted_truncate(const char *path, int64_t size)
 {
-	int rc = fail_on ? SQLITE_OK : fails(SQLITE_IOERR_FSYNC);
-
-	return rc != SQLITE_OK ? rc : real(f)->xSync(f, flags);
-}
-
-static int
-counted_truncate(sqlite3_file *f, sqlite3_int64 size)
-{
-	int rc = fail_on ? SQLITE_OK : fails(SQLITE_IOERR_TRUNCATE);
-
-	return rc != SQLITE_OK ? rc : real(f)->xTruncate(f, size);
-}
-
-static int
-counted_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
-{
-	int rc = real_open(vfs, name, f, flags, out);
-
-	if (rc != SQLITE_OK || f->pMethods == NULL)
-		return rc;
-	for (size_t i = 0; i < sizeof twins / sizeof *twins; i++) {
-		struct twin *t = &twins[i];
-
-		if (t->real != NULL && t->real != f->pMethods)
-			continue;
-		t->real = f->pMethods;
-		t->methods = *t->real;
-		t->methods.xWrite = counted_write;
-		t->methods.xSync = counted_sync;
-		t->methods.xTruncate = counted_truncate;
-		f->pMethods = &t->methods;
-		return rc;
-	}
-	abort(); /* more kinds than there is room for */
+	(void)path;
+	(void)size;
+	return fail_on ? SQLITE_OK : fails(SQLITE_IOERR_TRUNCATE);
 }
 
 static void
@@ -214,12 +176,11 @@ main(void)
 		T(test_store__failing_disk_while_it_is_made),
 	};
 
-	layer = *sqlite3_vfs_find(NULL);
-	real_open = layer.xOpen;
-	layer.xOpen = counted_open;
-	layer.zName = "counted";
-	layer.pNext = NULL;
-	if (sqlite3_vfs_register(&layer, 1) != SQLITE_OK)
+	scratch_is_fast = true;
+	disk_hooks.write = counted_write;
+	disk_hooks.sync = counted_sync;
+	disk_hooks.truncate = counted_truncate;
+	if (disk_layer_install() != SQLITE_OK)
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
