@@ -28,15 +28,16 @@
 #define KILL_SECTOR 512
 #define KILL_NAMES_MAX 24
 #define KILL_SNAPSHOTS_MAX 256
-#define KILL_STATUS_MAX 8
+#define KILL_FOLDERS_MAX 8
 
 enum kill_variant { KILL_BEFORE, KILL_IN_WRITE, KILL_POWER };
 
-/* The names below the folder at one moment. */
+/* The names below the folder at one moment, at most one folder deep. */
 struct kill_snapshot {
 	size_t count;
 	struct {
-		char name[96]; /* relative, at most one folder deep */
+		char name[64];
+		ino_t parent; /* 0 = the folder itself */
 		ino_t inode;
 		mode_t mode;
 	} entry[KILL_NAMES_MAX];
@@ -50,7 +51,11 @@ static struct {
 	unsigned seed;
 	struct kill_snapshot *snapshots; /* of KILL_POWER: after each change of names */
 	size_t count;
-	size_t synced_top, synced_below; /* the snapshot that the last sync of a folder made sure */
+	struct {
+		ino_t folder; /* 0 = the folder itself */
+		size_t snapshot; /* that its last sync made sure */
+	} synced[KILL_FOLDERS_MAX];
+	size_t folders;
 } kill_at;
 
 /* ---- what lies in the folder ---- */
@@ -75,35 +80,32 @@ kill_fail(const char *what)
 
 /* A file that was seen has a second name in the keep, so that it can come back. */
 static inline void
-kill_see(struct kill_snapshot *s, const char *prefix)
+kill_see(struct kill_snapshot *s, const char *folder, ino_t parent)
 {
-	char dir_path[PATH_MAX + 128], kept[48];
+	char path[PATH_MAX + 128], kept[48];
 	struct dirent *e;
 	struct stat st;
 	DIR *dir;
 
-	snprintf(dir_path, sizeof dir_path, "%s/%s", kill_at.folder, prefix);
-	if ((dir = opendir(dir_path)) == NULL)
+	if ((dir = opendir(folder)) == NULL)
 		kill_fail("opendir");
 	while ((e = readdir(dir)) != NULL) {
-		char name[96];
-
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (snprintf(name, sizeof name, "%s%.60s", prefix, e->d_name) >= (int)sizeof name ||
-		    s->count >= KILL_NAMES_MAX || lstat(kill_path(kill_at.folder, name), &st) != 0)
+		snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+		if (s->count >= KILL_NAMES_MAX || strlen(e->d_name) >= sizeof s->entry[0].name ||
+		    lstat(path, &st) != 0)
 			kill_fail("look");
-		strcpy(s->entry[s->count].name, name);
+		strcpy(s->entry[s->count].name, e->d_name);
+		s->entry[s->count].parent = parent;
 		s->entry[s->count].inode = st.st_ino;
 		s->entry[s->count++].mode = st.st_mode;
 		if (S_ISDIR(st.st_mode)) {
-			strcat(name, "/");
-			kill_see(s, name);
+			kill_see(s, path, st.st_ino);
 			continue;
 		}
 		snprintf(kept, sizeof kept, "%llu", (unsigned long long)st.st_ino);
-		syscall(SYS_linkat, AT_FDCWD, kill_path(kill_at.folder, name), AT_FDCWD,
-		    kill_path(kill_at.keep, kept), 0);
+		syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kill_path(kill_at.keep, kept), 0);
 	}
 	closedir(dir);
 }
@@ -114,7 +116,7 @@ kill_snapshot_take(void)
 	if (kill_at.count >= KILL_SNAPSHOTS_MAX)
 		kill_fail("too many changes of names");
 	memset(&kill_at.snapshots[kill_at.count], 0, sizeof kill_at.snapshots[0]);
-	kill_see(&kill_at.snapshots[kill_at.count], "");
+	kill_see(&kill_at.snapshots[kill_at.count], kill_at.folder, 0);
 	kill_at.count++;
 }
 
@@ -162,6 +164,20 @@ kill_synced_name(ino_t inode)
 	return kill_path(kill_at.keep, name);
 }
 
+/* Which snapshot of a folder is sure; one that was never synced: the first. */
+static inline size_t *
+kill_synced(ino_t folder)
+{
+	for (size_t i = 0; i < kill_at.folders; i++)
+		if (kill_at.synced[i].folder == folder)
+			return &kill_at.synced[i].snapshot;
+	if (kill_at.folders >= KILL_FOLDERS_MAX)
+		kill_fail("too many folders");
+	kill_at.synced[kill_at.folders].folder = folder;
+	kill_at.synced[kill_at.folders].snapshot = 0;
+	return &kill_at.synced[kill_at.folders++].snapshot;
+}
+
 static inline void
 kill_note_sync(int fd, const char *path)
 {
@@ -173,10 +189,7 @@ kill_note_sync(int fd, const char *path)
 		kill_fail("stat");
 	if (S_ISDIR(st.st_mode)) {
 		kill_snapshot_take();
-		if (strcmp(path, kill_at.folder) == 0)
-			kill_at.synced_top = kill_at.count - 1;
-		else
-			kill_at.synced_below = kill_at.count - 1;
+		*kill_synced(strcmp(path, kill_at.folder) == 0 ? 0 : st.st_ino) = kill_at.count - 1;
 		return;
 	}
 	data = kill_read(path, &n);
@@ -224,44 +237,41 @@ kill_remove_all(const char *folder)
 		kill_fail(command);
 }
 
+/* Puts back what a folder held in one snapshot; its folders get their own. */
+static inline void
+kill_put_back(const char *folder, ino_t inode, size_t pick)
+{
+	size_t synced = *kill_synced(inode);
+	const struct kill_snapshot *s = &kill_at.snapshots[pick > synced ? pick : synced];
+	char path[PATH_MAX + 128], kept[48];
+
+	for (size_t i = 0; i < s->count; i++) {
+		if (s->entry[i].parent != inode)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", folder, s->entry[i].name);
+		if (S_ISDIR(s->entry[i].mode)) {
+			syscall(SYS_mkdir, path, s->entry[i].mode & 07777);
+			kill_put_back(path, s->entry[i].inode, pick);
+			continue;
+		}
+		snprintf(kept, sizeof kept, "%llu", (unsigned long long)s->entry[i].inode);
+		if (syscall(SYS_linkat, AT_FDCWD, kill_path(kill_at.keep, kept), AT_FDCWD, path, 0) != 0)
+			kill_fail(path);
+		kill_cut_file(path, s->entry[i].inode);
+	}
+}
+
 /* Names: any state between the last sync of their folder and now. */
 static inline void
 kill_cut_power(void)
 {
-	size_t pick, synced;
-	char kept[48];
+	char command[PATH_MAX + 64];
 
 	kill_snapshot_take();
-	pick = (size_t)rand_r(&kill_at.seed) % kill_at.count;
-	for (size_t i = 0; i < kill_at.snapshots[kill_at.count - 1].count; i++) {
-		const char *name = kill_at.snapshots[kill_at.count - 1].entry[i].name;
-
-		if (!S_ISDIR(kill_at.snapshots[kill_at.count - 1].entry[i].mode))
-			syscall(SYS_unlink, kill_path(kill_at.folder, name));
-	}
-	for (int below = 0; below < 2; below++) {
-		const struct kill_snapshot *s;
-
-		synced = below ? kill_at.synced_below : kill_at.synced_top;
-		s = &kill_at.snapshots[pick > synced ? pick : synced];
-		for (size_t i = 0; i < s->count; i++) {
-			bool in_below = strchr(s->entry[i].name, '/') != NULL;
-			const char *path = kill_path(kill_at.folder, s->entry[i].name);
-
-			if (in_below != (below != 0))
-				continue;
-			if (S_ISDIR(s->entry[i].mode)) {
-				syscall(SYS_mkdir, path, s->entry[i].mode & 07777);
-				continue;
-			}
-			snprintf(kept, sizeof kept, "%llu", (unsigned long long)s->entry[i].inode);
-			if (syscall(SYS_linkat, AT_FDCWD, kill_path(kill_at.keep, kept), AT_FDCWD, path, 0) !=
-			    0 && errno != ENOENT) /* its folder did not survive */
-				kill_fail(path);
-			if (access(path, F_OK) == 0)
-				kill_cut_file(path, s->entry[i].inode);
-		}
-	}
+	snprintf(command, sizeof command, "find '%s' -mindepth 1 -delete", kill_at.folder);
+	if (system(command) != 0)
+		kill_fail(command);
+	kill_put_back(kill_at.folder, 0, (size_t)rand_r(&kill_at.seed) % kill_at.count);
 }
 
 /* ---- the calls ---- */
@@ -480,7 +490,7 @@ kill_arm(const char *folder, enum kill_variant variant, int at)
 	kill_at.at = at;
 	kill_at.calls = 0;
 	kill_at.seed += (unsigned)at * 2654435761U; /* each round has its own luck, and the same again */
-	kill_at.count = kill_at.synced_top = kill_at.synced_below = 0;
+	kill_at.count = kill_at.folders = 0;
 	if (variant == KILL_POWER) {
 		kill_remove_all(kill_at.keep);
 		if (syscall(SYS_mkdir, kill_at.keep, 0700) != 0)
@@ -488,12 +498,16 @@ kill_arm(const char *folder, enum kill_variant variant, int at)
 		kill_at.snapshots = calloc(KILL_SNAPSHOTS_MAX, sizeof *kill_at.snapshots);
 		kill_snapshot_take();
 		for (size_t i = 0; i < kill_at.snapshots[0].count; i++) {
-			const char *path = kill_path(kill_at.folder, kill_at.snapshots[0].entry[i].name);
+			char kept[48];
 			size_t n;
-			char *data = S_ISDIR(kill_at.snapshots[0].entry[i].mode) ? NULL : kill_read(path, &n);
+			char *data;
 
-			if (data != NULL)
-				kill_write(kill_synced_name(kill_at.snapshots[0].entry[i].inode), data, n);
+			if (S_ISDIR(kill_at.snapshots[0].entry[i].mode))
+				continue;
+			snprintf(kept, sizeof kept, "%llu",
+			    (unsigned long long)kill_at.snapshots[0].entry[i].inode);
+			data = kill_read(kill_path(kill_at.keep, kept), &n);
+			kill_write(kill_synced_name(kill_at.snapshots[0].entry[i].inode), data, n);
 			free(data);
 		}
 	}

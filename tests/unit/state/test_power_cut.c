@@ -265,7 +265,7 @@ cuts_wanted(void)
 {
 	const char *text = getenv("MPD_TEST_CUTS");
 
-	return text != NULL ? atoi(text) : 300;
+	return text != NULL ? atoi(text) : 100;
 }
 
 static void
