@@ -56,11 +56,15 @@ static void
 close_assistant(struct turns *t)
 {
 	struct turn *turn = last_turn(t);
+	size_t before;
 
 	if (turn == NULL || !turn->assistant)
 		return;
+	before = turn->count;
 	while (turn->count > 0 && turn->blocks[turn->count - 1].part->type == PART_REASONING)
 		turn->count--;
+	if (turn->count < before)
+		emit_warning(t->sink, "reasoning that nothing follows was left out");
 	if (turn->count > 0)
 		return;
 	turn_clear(turn);

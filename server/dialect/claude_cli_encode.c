@@ -23,6 +23,20 @@ struct prompt {
 	struct error *err;
 };
 
+/* ---- what is left out of the history ---- */
+
+/* Its signature means nothing in a document, and without one it would be taken for an answer. */
+static void
+warn_about_reasoning(const struct chat_request *chat, const struct event_sink *sink)
+{
+	for (size_t i = 0; i < chat->message_count; i++) {
+		if (message_parts(&chat->messages[i], PART_REASONING) == 0)
+			continue;
+		emit_warning(sink, "reasoning of earlier turns was left out: claude-cli takes none");
+		return;
+	}
+}
+
 /* ---- what cannot be said ---- */
 
 static int
@@ -311,6 +325,7 @@ claude_cli_encode(const struct chat_request *chat, const struct dialect_target *
 		if ((r = put_prompt(chat, turn, false, &out->more, err)) != 0)
 			return r;
 	}
+	warn_about_reasoning(chat, sink);
 	warn_left_out(&chat->options, sink);
 	return 0;
 }

@@ -32,10 +32,11 @@ static void
 put_reasoning(struct gemini_history *h, const struct part *p)
 {
 	if (!is_ours(h, p) || p->signature.len == 0 || p->redacted) {
-		if (!h->reasoning_told && (p->text.len > 0 || p->signature.len > 0))
-			emit_warning(h->sink,
-			    "reasoning of earlier turns was left out: this model did not sign it");
+		if (h->reasoning_told || (p->text.len == 0 && p->signature.len == 0))
+			return;
 		h->reasoning_told = true;
+		emit_warning(h->sink,
+		    "reasoning of earlier turns was left out: this model did not sign it");
 		return;
 	}
 	gemini_turn_begin(h, TURN_MODEL);

@@ -378,6 +378,9 @@ put_results(struct history *h, const struct chat_message *assistant, size_t from
 				emit_warning(h->sink, "a tool result without its call was left out");
 			else if (find_result(c, from, to, p->call_id) == p)
 				put_result(h, p->call_id, &p->text, p->is_error);
+			else
+				emit_warning(h->sink,
+				    "a second result of one tool call was left out");
 		}
 	}
 	for (k = 0; k < assistant->part_count; k++) {

@@ -331,12 +331,12 @@ put_assistant(struct input *in, size_t at)
 	put_outputs(in, at);
 }
 
-/* Results whose call stands elsewhere than just before them. */
+/* Results whose call stands elsewhere than just before them, or was answered already. */
 static void
 warn_about_orphans(struct input *in, size_t at)
 {
 	const struct chat_message *m = &in->chat->messages[at];
-	size_t asked = at, i;
+	size_t asked = at, next = history_next_answer(in->chat, at), i;
 
 	while (asked > 0 && in->chat->messages[asked].role != ROLE_ASSISTANT)
 		asked--;
@@ -349,6 +349,8 @@ warn_about_orphans(struct input *in, size_t at)
 		if (call == NULL || call < in->chat->messages[asked].parts ||
 		    call >= in->chat->messages[asked].parts + in->chat->messages[asked].part_count)
 			emit_warning(in->sink, "a tool result without its call was left out");
+		else if (history_result(in->chat, asked + 1, next, p->call_id) != p)
+			emit_warning(in->sink, "a second result of one tool call was left out");
 	}
 }
 

@@ -1,130 +1,7 @@
-/* Chats nobody would write: whatever passes chat_check becomes JSON that obeys the rules of turns. */
-#include "tests/unit/dialect/listener.h"
-
-#include "protocol/base/err.h"
+/* Whatever passes chat_check becomes JSON that obeys this API's rules of turns. */
+#include "tests/unit/dialect/chats.h"
 
 #define CHATS 4000
-
-static uint64_t seed;
-
-static unsigned
-dice(unsigned sides)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed >> 11) % sides;
-}
-
-static const char *
-pick(const char *const *words, unsigned n)
-{
-	return words[dice(n)];
-}
-#define PICK(...)                                                                                  \
-	pick((const char *const[]){ __VA_ARGS__ },                                                 \
-	    sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
-
-static void
-set(struct text *t, const char *s)
-{
-	text_set(t, s, strlen(s));
-}
-
-static const char *
-some_id(void)
-{
-	return PICK("toolu_1", "call:1", "call_0", "a/b", "x", "toolu_1_2");
-}
-
-/* An id of the calls so far; NULL while there is none. */
-static const char *
-asked_id(const struct chat_request *c)
-{
-	const char *found = NULL;
-	unsigned n = 0;
-
-	for (size_t i = 0; i < c->message_count; i++)
-		for (size_t k = 0; k < c->messages[i].part_count; k++) {
-			const struct part *p = &c->messages[i].parts[k];
-
-			if (p->type == PART_TOOL_CALL && dice(++n) == 0)
-				found = p->call_id;
-		}
-	return found;
-}
-
-static void
-add_result(struct chat_message *m, const char *id)
-{
-	struct part *p = chat_add_part(m, PART_TOOL_RESULT);
-
-	p->call_id = xstrdup(id);
-	set(&p->text, PICK("", "ok", "{\"a\":1}"));
-	p->is_error = dice(4) == 0;
-}
-
-static void
-add_part(struct chat_request *c, struct chat_message *m)
-{
-	const char *asked = asked_id(c);
-	struct part *p;
-
-	if (m->role == ROLE_SYSTEM || (m->role != ROLE_TOOL && dice(3) == 0)) {
-		const char *text = PICK("", " ", "Hello", "\n\t", "two\nlines  ", "\xc3\xa9");
-
-		chat_add_text(m, text, strlen(text));
-		return;
-	}
-	if (asked != NULL && m->role != ROLE_ASSISTANT && (m->role == ROLE_TOOL || dice(2) == 0)) {
-		add_result(m, asked);
-	} else if (m->role != ROLE_ASSISTANT) {
-		p = chat_add_part(m, dice(2) == 0 ? PART_IMAGE : PART_DOCUMENT);
-		p->media_type = xstrdup(PICK("image/png", "application/pdf", "text/plain", "image/webp"));
-		set(&p->bytes, PICK("bytes", "\xff\xfe", "x"));
-	} else if (dice(3) == 0) {
-		p = chat_add_part(m, PART_REASONING);
-		set(&p->text, PICK("", "hm"));
-		set(&p->signature, PICK("", "c2ln"));
-		p->signed_by = xstrdup(PICK("p:claude-opus-5", "p:qwen3", "q:claude-opus-5"));
-		p->redacted = dice(3) == 0;
-	} else {
-		p = chat_add_part(m, PART_TOOL_CALL);
-		p->call_id = xstrdup(some_id());
-		p->name = xstrdup(PICK("one", "two.dots", "three"));
-		set(&p->arguments, PICK("", "{}", "{\"a\":[1,2]}", "[1]", "{\"cut", "7"));
-	}
-}
-
-static struct chat_request *
-some_chat(void)
-{
-	struct chat_request *c = chat_request_new();
-	unsigned messages = 1 + dice(10);
-
-	while (messages-- > 0) {
-		struct chat_message *m = chat_add_message(c, ROLE_USER);
-		unsigned parts = 1 + dice(4);
-
-		m->role = (enum role)dice(4);
-		if (m->role == ROLE_TOOL && asked_id(c) == NULL)
-			m->role = ROLE_ASSISTANT;
-		while (parts-- > 0)
-			add_part(c, m);
-	}
-	if (dice(2) == 0)
-		chat_add_tool(c, "one");
-	if (dice(3) == 0)
-		set(&chat_add_tool(c, "two.dots")->parameters, PICK("{}", "{\"type\":\"object\"}"));
-	c->options.tool_choice = (enum tool_choice)dice(TOOL_CHOICE_ONE);
-	c->options.parallel_tool_calls = (int)dice(3) - 1;
-	if (dice(2) == 0)
-		c->options.reasoning_effort = xstrdup(PICK("off", "minimal", "low", "high", "max"));
-	if (dice(3) == 0)
-		c->options.max_tokens = 1 + dice(200000);
-	c->want_reasoning = dice(2) == 0;
-	return c;
-}
 
 /* ---- the rules ---- */
 
@@ -290,6 +167,7 @@ static void
 test_chats__every_chat_obeys_the_rules(void **state)
 {
 	static const char *const models[] = { "claude-opus-5", "claude-haiku-4-5", "qwen3" };
+	uint64_t seed = dice_seed();
 	unsigned checked = 0, sent = 0;
 
 	(void)state;
@@ -297,7 +175,7 @@ test_chats__every_chat_obeys_the_rules(void **state)
 		struct error err = ERROR_INIT;
 		struct chat_request *c;
 
-		seed = (i + 1) * 0x9e3779b97f4a7c15u;
+		dice_start(seed, i);
 		c = some_chat();
 		/* results without a call, images of the assistant and such never come this far */
 		if (chat_check(c, &err) == 0) {
