@@ -73,6 +73,22 @@ duration_parse(const char *s, int64_t *ms)
 	return 0;
 }
 
+void
+duration_text(int64_t ms, char *out, size_t size)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < UNITS && at < size; i++) {
+		long long count = (long long)(ms / units[i].ms);
+
+		if (count <= 0 && !(i == UNITS - 1 && at == 0))
+			continue;
+		ms -= count * units[i].ms;
+		at += (size_t)snprintf(out + at, size - at, "%lld%c", count > 0 ? count : 0, units[i].letter);
+	}
+}
+
 static void
 put_pair(char *out, size_t size, long long a, const char *unit_a, long long b, const char *unit_b)
 {

@@ -6,6 +6,7 @@
 #define PROTOCOL_BASE_ERR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum mp_error {
@@ -44,6 +45,12 @@ void error_hint(struct error *err, const char *fmt, ...) __attribute__((format(p
 
 /* Adds a suggestion (dropped when all places are taken). NULL err is allowed. */
 void error_candidate(struct error *err, const char *text);
+
+/* Adds what a mistyped name may have meant, of the `count` names that name_at gives (borrowed; index
+ * 0..count-1): those that are few typing errors away, nearest first, then those that begin with it
+ * ("open" -> openai). */
+void error_suggest(struct error *err, const char *text,
+    const char *(*name_at)(const void *arg, size_t i), const void *arg, size_t count);
 
 /* The wire code ("not_found"), num, retryability and mpc exit code of an MP_E_...; a number that is
  * none of ours counts as MP_E_INTERNAL. */

@@ -47,6 +47,9 @@ bool name_valid(const char *s);
 /* UX.md section 4 DUR: a bare number is minutes; else "90s 30m 2h 1d", also joined ("1h30m").
  * 0 and *ms > 0, or MP_E_INVALID_PARAMS. */
 int duration_parse(const char *s, int64_t *ms);
+/* The way back, as short as it goes: "30m", "1h30m", "1d"; parts of a second are dropped, "0s" for
+ * none. out is at least 32 bytes. */
+void duration_text(int64_t ms, char *out, size_t size);
 /* "45 s", "26 min", "3 h 12 min", "2 d 4 h". out is at least 32 bytes. Negative counts as 0. */
 void duration_format(int64_t ms, char *out, size_t size);
 

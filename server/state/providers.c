@@ -13,7 +13,6 @@
 #include "server/store/rows.h"
 
 #define PROVIDERS_MAX 1000
-#define SUGGESTIONS 4
 
 struct providers {
 	struct store *store;
@@ -115,32 +114,16 @@ providers_user_set(const struct providers *ps, const struct provider *p, const c
 	return e != NULL && e->changed != NULL && provider_members_has(e->changed, member);
 }
 
+static const char *
+name_at(const void *arg, size_t i)
+{
+	return ((const struct providers *)arg)->entries.list[i].p->name;
+}
+
 void
 providers_suggest(const struct providers *ps, const char *text, struct error *err)
 {
-	size_t n = strlen(text);
-	unsigned limit = n <= 4 ? 1 : n <= 8 ? 2 : 3;
-	unsigned added = 0;
-
-	for (unsigned d = 0; d <= limit; d++) {
-		for (size_t i = 0; i < ps->entries.count && added < SUGGESTIONS; i++) {
-			const char *name = ps->entries.list[i].p->name;
-
-			if (edit_distance(text, name, limit) == d) {
-				error_candidate(err, name);
-				added++;
-			}
-		}
-	}
-	/* "open" -> openai, openrouter */
-	for (size_t i = 0; n >= 3 && i < ps->entries.count && added < SUGGESTIONS; i++) {
-		const char *name = ps->entries.list[i].p->name;
-
-		if (strncmp(name, text, n) == 0 && edit_distance(text, name, limit) > limit) {
-			error_candidate(err, name);
-			added++;
-		}
-	}
+	error_suggest(err, text, name_at, ps, ps->entries.count);
 }
 
 /* ---- changing ---- */

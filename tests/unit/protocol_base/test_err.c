@@ -70,6 +70,36 @@ test_err__null_is_allowed(void **state)
 	error_candidate(NULL, "x");
 }
 
+static const char *
+name_at(const void *arg, size_t i)
+{
+	return ((const char *const *)arg)[i];
+}
+
+static void
+test_err__mistyped_names_get_suggestions(void **state)
+{
+	static const char *const names[] = { "openai", "openrouter", "ollama", "gemini", "opensea",
+		"openbsd", "opener" };
+	struct error e = ERROR_INIT;
+
+	(void)state;
+	error_set(&e, MP_E_NOT_FOUND, "x");
+	error_suggest(&e, "oepnai", name_at, names, COUNT(names));
+	assert_string_equal(e.candidates[0], "openai");
+	/* beginnings, in order, as many as there are places */
+	error_set(&e, MP_E_NOT_FOUND, "x");
+	error_suggest(&e, "open", name_at, names, COUNT(names));
+	assert_string_equal(e.candidates[0], "openai");
+	assert_string_equal(e.candidates[1], "openrouter");
+	assert_string_equal(e.candidates[3], "openbsd");
+	/* too far, too short */
+	error_set(&e, MP_E_NOT_FOUND, "x");
+	error_suggest(&e, "zz", name_at, names, COUNT(names));
+	error_suggest(&e, "op", name_at, names, COUNT(names));
+	assert_string_equal(e.candidates[0], "");
+}
+
 static void
 test_err__field_names_the_parameter(void **state)
 {
@@ -178,6 +208,7 @@ main(void)
 		cmocka_unit_test(test_err__unknown_ones_are_internal),
 		cmocka_unit_test(test_err__set_fills_and_clears_the_rest),
 		cmocka_unit_test(test_err__null_is_allowed),
+		cmocka_unit_test(test_err__mistyped_names_get_suggestions),
 		cmocka_unit_test(test_err__field_names_the_parameter),
 		cmocka_unit_test(test_err__control_characters_are_escaped),
 		cmocka_unit_test(test_err__long_text_is_cut_between_code_points),

@@ -119,6 +119,33 @@ test_str__durations_are_shown(void **state)
 }
 
 static void
+test_str__durations_are_written_as_they_are_read(void **state)
+{
+	static const struct {
+		int64_t ms;
+		const char *text;
+	} rows[] = {
+		{ 1000, "1s" }, { 90000, "1m30s" }, { 1800000, "30m" }, { 5400000, "1h30m" },
+		{ 86400000, "1d" }, { 93784000, "1d2h3m4s" }, { INT64_C(86400000) * 400, "400d" },
+	};
+	char out[32];
+	int64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		duration_text(rows[i].ms, out, sizeof out);
+		assert_string_equal(out, rows[i].text);
+		assert_int_equal(duration_parse(out, &ms), 0);
+		assert_int_equal(ms, rows[i].ms);
+	}
+	duration_text(0, out, sizeof out);
+	assert_string_equal(out, "0s");
+	duration_text(INT64_MAX, out, sizeof out);
+	assert_int_equal(duration_parse(out, &ms), 0);
+	assert_int_equal(ms, INT64_MAX - INT64_MAX % 1000);
+}
+
+static void
 test_str__edit_distances(void **state)
 {
 	static const struct {
@@ -165,6 +192,7 @@ main(void)
 		cmocka_unit_test(test_str__durations_are_read),
 		cmocka_unit_test(test_str__bad_durations_are_refused),
 		cmocka_unit_test(test_str__durations_are_shown),
+		cmocka_unit_test(test_str__durations_are_written_as_they_are_read),
 		cmocka_unit_test(test_str__edit_distances),
 		cmocka_unit_test(test_str__edit_distance_of_long_names_gives_up),
 	};
