@@ -139,12 +139,27 @@ F21_test_store__random_bytes_of_the_wal_flipped(void **state)
 	free(copy);
 }
 
+/* A page that is cut reads as if zeros followed: where only zeros are lost, nothing is (an empty table at
+ * the end). */
+static size_t
+content_length(void)
+{
+	size_t n = file_n;
+
+	while (n > 0 && file[n - 1] == '\0')
+		n--;
+	return n;
+}
+
 static void
 F21_test_store__truncated_at_many_lengths(void **state)
 {
+	size_t content = content_length();
+
 	(void)state;
+	assert_true(content > file_n / 2);
 	for (int i = 1; i < 50; i++) {
-		size_t n = file_n * (size_t)i / 50;
+		size_t n = content * (size_t)i / 50;
 
 		unlink(in_scratch("state.db-wal"));
 		write_whole(in_scratch("state.db"), file, n, 0600);
