@@ -27,6 +27,7 @@
 #include "server/rpc/server.h"
 #include "server/state/changes.h"
 #include "server/state/models.h"
+#include "server/state/settings.h"
 #include "server/upstream/carrier.h"
 #include "server/vault/vault.h"
 
@@ -254,7 +255,8 @@ open_state(struct daemon *d, struct error *err)
 	if ((p->changes = changes_new(p->store)) == NULL)
 		return error_set(err, MP_E_STORAGE, "the state in %s cannot be read",
 		    store_path(p->store));
-	if ((r = providers_new(p->store, p->changes, &p->providers, err)) != 0 ||
+	if ((r = settings_new(p->store, p->changes, &p->settings, err)) != 0 ||
+	    (r = providers_new(p->store, p->changes, &p->providers, err)) != 0 ||
 	    (r = credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
 	    err)) != 0 ||
 	    (r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
@@ -361,6 +363,7 @@ daemon_free(struct daemon *d)
 	models_free(p->models);
 	credentials_free(p->credentials);
 	providers_free(p->providers);
+	settings_free(p->settings);
 	changes_free(p->changes);
 	vault_free(p->vault);
 	store_close(p->store);

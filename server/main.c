@@ -20,6 +20,7 @@
 #include "protocol/base/str.h"
 #include "server/base/log.h"
 #include "server/daemon.h"
+#include "server/show_config.h"
 #include "server/upstream/child_process.h"
 
 #define EXIT_USAGE_CODE 64
@@ -29,6 +30,7 @@
 struct options {
 	struct daemon_options daemon;
 	bool detach;
+	bool show_config;
 };
 
 /* ---- before anything else (THREATS.md section 4) ---- */
@@ -112,7 +114,7 @@ set_limits(void)
 static void
 print_help(void)
 {
-	puts("usage: modelpd [--socket PATH] [--log-level LEVEL] [--detach]\n"
+	puts("usage: modelpd [--socket PATH] [--log-level LEVEL] [--detach | --show-config]\n"
 	     "\n"
 	     "The model provider daemon: one live AI-provider configuration for every terminal and\n"
 	     "editor. Runs in the foreground; clients (mpc) start it by themselves.\n"
@@ -120,6 +122,7 @@ print_help(void)
 	     "  --socket PATH      listen there (default $XDG_RUNTIME_DIR/modelpd/rpc.sock)\n"
 	     "  --log-level LEVEL  error, warn, info or debug (default $MODELPD_LOG, else info)\n"
 	     "  --detach           go to the background when ready; log to a file\n"
+	     "  --show-config      print every effective value and end\n"
 	     "  --version          print the version\n"
 	     "  --help             print this\n"
 	     "\n"
@@ -175,11 +178,12 @@ is_music(const char *word)
 static int
 parse(int argc, char **argv, struct options *o)
 {
-	enum { SOCKET = 1, LEVEL, DETACH, VERSION, HELP, TEST_TIMEOUTS };
+	enum { SOCKET = 1, LEVEL, DETACH, SHOW_CONFIG, VERSION, HELP, TEST_TIMEOUTS };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "log-level", required_argument, NULL, LEVEL },
 		{ "detach", no_argument, NULL, DETACH },
+		{ "show-config", no_argument, NULL, SHOW_CONFIG },
 		{ "version", no_argument, NULL, VERSION },
 		{ "help", no_argument, NULL, HELP },
 		{ "test-timeouts", required_argument, NULL, TEST_TIMEOUTS },
@@ -204,6 +208,9 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case DETACH:
 			o->detach = true;
+			break;
+		case SHOW_CONFIG:
+			o->show_config = true;
 			break;
 		case VERSION:
 			puts("modelpd (model provider daemon) " MPD_VERSION ", protocol 1.0");
@@ -254,6 +261,20 @@ run_in_foreground(const struct options *o)
 	say_ready(stderr, daemon_socket(d));
 	r = daemon_run(d);
 	daemon_free(d);
+	return daemon_exit_code(r);
+}
+
+static int
+print_config(const struct options *o)
+{
+	struct error err = ERROR_INIT;
+	char text[700];
+	int r = show_config(&o->daemon, stdout, &err);
+
+	if (r != 0) {
+		format_error(&err, text, sizeof text);
+		fputs(text, stderr);
+	}
 	return daemon_exit_code(r);
 }
 
@@ -353,5 +374,7 @@ main(int argc, char **argv)
 	set_limits();
 	if ((r = parse(argc, argv, &o)) >= 0)
 		return r;
+	if (o.show_config)
+		return print_config(&o);
 	return o.detach ? detach(&o) : run_in_foreground(&o);
 }

@@ -163,6 +163,15 @@ pack_changed_session(struct pack *p, const struct rpc_parts *parts, const char *
 		pack_session(p, parts, s);
 }
 
+static void
+pack_changed_setting(struct pack *p, const struct rpc_parts *parts, const char *key)
+{
+	enum setting which;
+
+	if (setting_find(key, &which))
+		pack_setting(p, parts, which);
+}
+
 /* The value that an event carries; nothing for what is gone. */
 static void
 pack_change(struct notifier *n, const struct change *ch)
@@ -199,6 +208,9 @@ pack_change(struct notifier *n, const struct change *ch)
 			o = overrides_find(parts->overrides, ch->key, false);
 		if (o != NULL)
 			pack_override(&p, parts, o);
+		break;
+	case TOPIC_SETTINGS:
+		pack_changed_setting(&p, parts, ch->key);
 		break;
 	case TOPIC_DAEMON:
 		pack_daemon(&p, n);
@@ -455,6 +467,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 		break;
 	case TOPIC_SESSIONS:
 		pack_sessions(p, parts);
+		break;
+	case TOPIC_SETTINGS:
+		pack_settings(p, parts);
 		break;
 	case TOPIC_DAEMON:
 		pack_daemon(p, c->server->notifier);

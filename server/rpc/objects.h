@@ -10,6 +10,7 @@
 #include "server/state/overrides.h"
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
+#include "server/state/settings.h"
 
 /* How a provider stands, as seen from outside. */
 struct provider_view {
@@ -52,6 +53,9 @@ void pack_session_members(struct pack *p, const struct rpc_parts *parts, const s
 void pack_session(struct pack *p, const struct rpc_parts *parts, const struct session *s);
 /* The activated session if that is one of this provider; NULL = none. */
 const struct session *session_of(const struct rpc_parts *parts, const struct provider *pr);
+/* The members into a map that is open. */
+void pack_setting_members(struct pack *p, const struct rpc_parts *parts, enum setting which);
+void pack_setting(struct pack *p, const struct rpc_parts *parts, enum setting which);
 
 /* Whole topics, as arrays. */
 void pack_providers(struct pack *p, const struct rpc_parts *parts, const char *filter);
@@ -59,5 +63,6 @@ void pack_models(struct pack *p, const struct rpc_parts *parts);
 void pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only);
 void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provider);
 void pack_sessions(struct pack *p, const struct rpc_parts *parts);
+void pack_settings(struct pack *p, const struct rpc_parts *parts);
 
 #endif

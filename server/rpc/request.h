@@ -37,6 +37,7 @@ struct providers;
 struct routes;
 struct sessions;
 struct rpc_server;
+struct settings;
 struct store;
 struct upstream;
 struct vault;
@@ -47,6 +48,7 @@ struct rpc_parts {
 	struct store *store;
 	struct vault *vault;
 	struct changes *changes;
+	struct settings *settings;
 	struct providers *providers;
 	struct credentials *credentials;
 	struct models *models;

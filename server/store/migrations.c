@@ -135,6 +135,12 @@ static const struct migration migrations[] = {
 	    " cost_microusd INTEGER NOT NULL,"
 	    " rev INTEGER NOT NULL"
 	    ") STRICT;" },
+	{ "settings",
+	    "CREATE TABLE settings ("
+	    " name TEXT PRIMARY KEY NOT NULL,"
+	    " value TEXT NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT, WITHOUT ROWID;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

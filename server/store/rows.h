@@ -110,6 +110,16 @@ int store_discovered_model_delete(struct store *s, const char *provider_id, cons
 /* The list with all its models. */
 int store_discovered_delete(struct store *s, const char *provider_id);
 
+/* ---- settings that differ from their default ---- */
+struct setting_row {
+	const char *name;
+	const char *value; /* as people write it: "30m" */
+	int64_t rev;
+};
+int store_setting_each(struct store *s, void (*each)(void *arg, const struct setting_row *row), void *arg);
+int store_setting_put(struct store *s, const struct setting_row *row); /* key: name */
+int store_setting_delete(struct store *s, const char *name);
+
 /* ---- overrides: the live choice ---- */
 struct override_row {
 	int64_t id;        /* 0 = assign */

@@ -11,7 +11,8 @@ from harness.daemon import BIN
 SOURCE = pathlib.Path(os.environ.get("MPD_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 BUILD = BIN.resolve().parent
 PROGRAMS = {"bin/modelpd", "bin/modelpc"}
-MANUALS = {"share/man/man1/modelpd.1", "share/man/man1/modelpc.1", "share/man/man7/modelpd-protocol.7"}
+MANUALS = {"share/man/man1/modelpd.1", "share/man/man1/modelpc.1", "share/man/man5/modelpd-config.5",
+           "share/man/man7/modelpd-protocol.7"}
 NAMES = {"bin/mpd", "bin/mpc", "share/man/man1/mpd.1", "share/man/man1/mpc.1"}
 
 

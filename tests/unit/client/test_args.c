@@ -201,7 +201,7 @@ static void
 test_commands__later_ones_are_unknown(void **state)
 {
 	static const char *const later[] = {"test", "chain", "chat", "usage", "budget", "team",
-	    "top", "env", "exec", "gateway", "config", "backup", "template", "lock", "unlock",
+	    "top", "env", "exec", "gateway", "backup", "template", "lock", "unlock",
 	    "passwd", "catalog", "metrics", "bridge", "completion"};
 
 	(void)state;

@@ -24,6 +24,7 @@
 #include "server/rpc/conn.h"
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/server.h"
+#include "server/state/settings.h"
 #include "server/vault/vault.h"
 
 #define MUST(condition) \
@@ -99,6 +100,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(store_open(o->dir, &p->store, &err) == 0);
 	MUST(vault_open(p->store, o->dir, &p->vault, &created, &err) == 0);
 	MUST((p->changes = changes_new(p->store)) != NULL);
+	MUST(settings_new(p->store, p->changes, &p->settings, &err) == 0);
 	MUST(providers_new(p->store, p->changes, &p->providers, &err) == 0);
 	MUST(credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
 	    &err) == 0);
@@ -153,6 +155,7 @@ office_close(struct office *o)
 	models_free(p->models);
 	credentials_free(p->credentials);
 	providers_free(p->providers);
+	settings_free(p->settings);
 	changes_free(p->changes);
 	vault_free(p->vault);
 	store_close(p->store);

@@ -25,6 +25,7 @@
 #include "server/state/overrides.h"
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
+#include "server/state/settings.h"
 #include "server/store/store.h"
 #include "server/vault/vault.h"
 
@@ -43,6 +44,7 @@ struct world {
 	struct store *store;
 	struct vault *vault;
 	struct changes *changes;
+	struct settings *settings;
 	struct providers *ps;
 	struct models *ms;
 	struct overrides *os;
@@ -78,6 +80,7 @@ world_close(struct world *w)
 	models_free(w->ms);
 	credentials_free(w->cs);
 	providers_free(w->ps);
+	settings_free(w->settings);
 	changes_free(w->changes);
 	vault_free(w->vault);
 	store_close(w->store);
@@ -94,6 +97,7 @@ world_try_open(struct world *w)
 	w->store = NULL;
 	w->vault = NULL;
 	w->changes = NULL;
+	w->settings = NULL;
 	w->ps = NULL;
 	w->cs = NULL;
 	w->ms = NULL;
@@ -105,7 +109,8 @@ world_try_open(struct world *w)
 	    (r = vault_open(w->store, w->dir, &w->vault, &created, &w->err)) == 0 &&
 	    (w->changes = changes_new(w->store)) == NULL)
 		r = MP_E_STORAGE;
-	if (r == 0 && (r = providers_new(w->store, w->changes, &w->ps, &w->err)) == 0 &&
+	if (r == 0 && (r = settings_new(w->store, w->changes, &w->settings, &w->err)) == 0 &&
+	    (r = providers_new(w->store, w->changes, &w->ps, &w->err)) == 0 &&
 	    (r = credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err)) == 0 &&
 	    (r = models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err)) == 0)
 		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);

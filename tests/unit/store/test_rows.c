@@ -46,6 +46,38 @@ test_meta__last_value_wins(void **state)
 	free(value);
 }
 
+/* ---- settings ---- */
+
+static void
+found_setting(void *arg, const struct setting_row *row)
+{
+	int *n = arg;
+
+	++*n;
+	assert_string_equal(row->name, *n == 1 ? "a" : "b");
+	assert_string_equal(row->value, *n == 1 ? "it's" : "2");
+	assert_int_equal(row->rev, *n == 1 ? 9 : 2);
+}
+
+static void
+test_setting__replaced_by_name_and_sorted(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(store_setting_put(s, &(struct setting_row){ "b", "2", 2 }), 0);
+	assert_int_equal(store_setting_put(s, &(struct setting_row){ "a", "1", 1 }), 0);
+	assert_int_equal(store_setting_put(s, &(struct setting_row){ "a", "it's", 9 }), 0);
+	assert_int_equal(store_setting_delete(s, "c"), MP_E_NOT_FOUND);
+	reopen();
+	assert_int_equal(store_setting_each(s, found_setting, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(store_setting_delete(s, "a"), 0);
+	assert_int_equal(store_setting_delete(s, "b"), 0);
+	assert_int_equal(store_setting_each(s, found_setting, &n), 0);
+	assert_int_equal(n, 2);
+}
+
 /* ---- providers ---- */
 
 static void
@@ -514,6 +546,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_meta__last_value_wins),
+		T(test_setting__replaced_by_name_and_sorted),
 		T(test_provider__every_member_comes_back),
 		T(test_provider__delete_tells_whether_there_was_one),
 		T(test_credential__put_replaces_by_provider_and_label),
