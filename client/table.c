@@ -6,22 +6,20 @@
 #include <langinfo.h>
 #include <libsmartcols.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include "client/app.h"
+#include "client/pager.h"
 #include "client/term.h"
 
 #define COLUMN_GAP "  "
 #ifdef __APPLE__
 #define SMARTCOLS_LIBRARY "libsmartcols.1.dylib"
-#define PAGER_MODE "w"
 #else
 #define SMARTCOLS_LIBRARY "libsmartcols.so.1"
-#define PAGER_MODE "we"
 #endif
 
 struct cell {
@@ -233,25 +231,6 @@ fit_terminal(struct table *t)
 	free(widths);
 }
 
-/* For a table longer than the screen, on a terminal only. NULL: none is wanted. */
-static FILE *
-open_pager(const struct table *t)
-{
-	const char *pager = getenv("PAGER");
-	unsigned height = term_height();
-
-	if (!t->app->out_tty || !t->app->in_tty || height == 0 || t->app->no_input ||
-	    t->rows + 1 < height)
-		return NULL;
-	if (pager != NULL && (*pager == '\0' || strcmp(pager, "cat") == 0))
-		return NULL;
-	if (pager == NULL && access("/usr/bin/less", X_OK) != 0)
-		return NULL;
-	fflush(stdout);
-	signal(SIGPIPE, SIG_IGN); /* who leaves the pager early has seen enough */
-	return popen(pager != NULL ? pager : "/usr/bin/less -FRX", PAGER_MODE);
-}
-
 static void
 print_smart(struct table *t, const struct smartcols *s)
 {
@@ -278,12 +257,11 @@ print_smart(struct table *t, const struct smartcols *s)
 			s->set_color(s->get_cell(line, column),
 			    app_format(t->app, "\033[%sm", t->cells[i].color));
 	}
-	if ((pager = open_pager(t)) != NULL)
+	if ((pager = pager_open(t->app, t->rows + 1)) != NULL)
 		s->set_stream(tb, pager);
 	s->print(tb);
 	s->unref_table(tb);
-	if (pager != NULL)
-		pclose(pager);
+	pager_close(pager);
 }
 
 /* Widths need a locale that knows the encoding. */

@@ -1,8 +1,9 @@
-/* config: the settings of the daemon, one at a time. */
+/* config: the settings of the daemon, one at a time; the rest of `mpc config` is in the files beside. */
 #include <stdio.h>
 #include <string.h>
 
 #include "client/app.h"
+#include "client/cmd/config.h"
 #include "client/link.h"
 #include "client/out.h"
 
@@ -131,11 +132,15 @@ cmd_config(struct app *a)
 	static const struct {
 		const char *name;
 		int (*run)(struct app *a);
-	} subs[] = {{"get", config_get}, {"set", config_set}, {"unset", config_unset}};
+	} subs[] = {{"show", config_show}, {"get", config_get}, {"set", config_set},
+	    {"unset", config_unset}, {"edit", config_edit}, {"export", config_export},
+	    {"apply", config_apply}, {"check", config_check}};
 	const char *sub = args_word(&a->args, 0);
 
 	for (size_t i = 0; i < sizeof(subs) / sizeof(subs[0]); i++)
-		if (strcmp(subs[i].name, sub != NULL ? sub : "get") == 0)
+		if (strcmp(subs[i].name, sub != NULL ? sub : "show") == 0)
 			return subs[i].run(a);
-	return fail_usage(a, "config knows get, set and unset, not \"%.40s\"", sub);
+	return fail_usage(a,
+	    "config knows show, get, set, unset, edit, export, check and apply, not \"%.40s\"",
+	    sub);
 }

@@ -60,6 +60,20 @@ must(void *p)
 	return p;
 }
 
+bool
+word_listed(const char *list, struct slice word)
+{
+	for (const char *at = list + strspn(list, " "); *at != '\0';) {
+		size_t n = strcspn(at, " ");
+
+		if (n == word.len && memcmp(at, word.data, n) == 0)
+			return true;
+		at += n;
+		at += strspn(at, " ");
+	}
+	return false;
+}
+
 char *
 slice_dup(struct slice s)
 {

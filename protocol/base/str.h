@@ -19,6 +19,8 @@ struct slice slice_of(const char *s); /* NULL gives the empty slice */
 bool slice_eq(struct slice s, const char *text);
 bool slice_eq_nocase(struct slice s, const char *text); /* ASCII only */
 bool slice_starts(struct slice s, const char *prefix);
+/* Whether the word is one of a space separated list; the empty word never is. */
+bool word_listed(const char *list, struct slice word);
 char *slice_dup(struct slice s); /* NUL-terminated copy, caller frees; aborts when memory is out */
 
 /* malloc family that never returns NULL: small allocations only (names, structs); the process ends

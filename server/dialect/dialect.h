@@ -86,5 +86,8 @@ const struct dialect *dialect_find(const char *name);
 const struct dialect *const *dialect_list(void);
 /* Whether the word is a dialect of DESIGN.md section 1, existing here or not yet. */
 bool dialect_name_known(const char *name);
+/* Fills in what was not said of a new provider, by its dialect (openai-chat when NULL) and its
+ * address: its type and auth type. MP_E_INVALID_PARAMS for an address that is no URL. */
+int dialect_complete(struct provider *p, bool type_known, bool auth_known, struct error *err);
 
 #endif

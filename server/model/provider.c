@@ -195,3 +195,19 @@ provider_origin_name(enum provider_origin o)
 {
 	return origin_names[o];
 }
+
+bool
+provider_origin_differs(const struct provider *a, const struct provider *b)
+{
+	char *x = NULL, *y = NULL;
+	bool differ;
+
+	if (a->base_url != NULL && url_origin(a->base_url, &x, NULL) != 0)
+		x = NULL;
+	if (b->base_url != NULL && url_origin(b->base_url, &y, NULL) != 0)
+		y = NULL;
+	differ = (x == NULL) != (y == NULL) || (x != NULL && strcmp(x, y) != 0);
+	free(x);
+	free(y);
+	return differ;
+}

@@ -75,4 +75,7 @@ const char *provider_origin_name(enum provider_origin o);
  * characters, a query or a fragment. Caller frees *out. */
 int url_origin(const char *url, char **out, bool *loopback);
 
+/* Whether b's address belongs to somebody else than a's: keys stored for a must not go there. */
+bool provider_origin_differs(const struct provider *a, const struct provider *b);
+
 #endif

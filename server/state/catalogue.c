@@ -106,6 +106,12 @@ catalogue_provider(size_t i)
 }
 
 const char *
+catalogue_name_at(size_t i)
+{
+	return providers[i].name;
+}
+
+const char *
 catalogue_also_known_as(size_t i)
 {
 	return providers[i].also;

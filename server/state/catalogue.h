@@ -21,6 +21,7 @@ struct catalogue_region {
 size_t catalogue_provider_count(void);
 /* A fresh provider the caller frees; its id is fixed: "catalogue:<name>". */
 struct provider *catalogue_provider(size_t i);
+const char *catalogue_name_at(size_t i);
 /* Other names of a provider, space separated ("" = none). */
 const char *catalogue_also_known_as(size_t i);
 size_t catalogue_model_count(void);

@@ -11,6 +11,7 @@
 #include "server/model/uuid.h"
 
 #define META_REV "rev"
+#define META_CONFIG_REV "config_rev"
 
 /* One piece of news with strings of its own: notes of the open transaction, then what waits to be told. */
 struct note {
@@ -40,7 +41,7 @@ struct reload {
 
 struct changes {
 	struct store *store;
-	int64_t rev;
+	int64_t rev, config_rev;
 	char instance[17];
 	bool open, telling;
 	struct queue noted, untold;
@@ -133,12 +134,12 @@ queue_clear(struct queue *q)
 }
 
 static int
-rev_load(struct store *store, int64_t *rev)
+rev_load(struct store *store, const char *key, int64_t otherwise, int64_t *rev)
 {
 	char *text = NULL, *end;
-	int r = store_meta_get(store, META_REV, &text);
+	int r = store_meta_get(store, key, &text);
 
-	*rev = 0;
+	*rev = otherwise;
 	if (r == MP_E_NOT_FOUND)
 		return 0;
 	if (r != 0)
@@ -159,7 +160,8 @@ changes_new(struct store *store)
 	c->store = store;
 	queue_init(&c->noted);
 	queue_init(&c->untold);
-	if (rev_load(store, &c->rev) != 0) {
+	if (rev_load(store, META_REV, 0, &c->rev) != 0 ||
+	    rev_load(store, META_CONFIG_REV, c->rev, &c->config_rev) != 0) {
 		log_error("the state revision cannot be read", LOG_TEXT("file", store_path(store)));
 		free(c);
 		return NULL;
@@ -198,6 +200,12 @@ int64_t
 changes_rev(const struct changes *c)
 {
 	return c->rev;
+}
+
+int64_t
+changes_config_rev(const struct changes *c)
+{
+	return c->config_rev;
 }
 
 const char *
@@ -314,38 +322,72 @@ undo(struct changes *c)
 		r->fn(r->arg);
 }
 
+/* Whether what a configuration document says may have changed. */
+static bool
+is_configuration(enum topic t)
+{
+	switch (t) {
+	case TOPIC_PROVIDERS:
+	case TOPIC_MODELS:
+	case TOPIC_SETTINGS:
+		return true;
+	case TOPIC_ROUTE:
+	case TOPIC_OVERRIDES:
+	case TOPIC_SESSIONS:
+	case TOPIC_KEYS:
+	case TOPIC_DAEMON:
+	case TOPIC_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool
+changes_configuration(const struct changes *c)
+{
+	for (const struct note *n = c->noted.first; n != NULL; n = n->next)
+		if (is_configuration(n->change.topic))
+			return true;
+	return false;
+}
+
 static int
-commit_rows(struct changes *c)
+commit_rows(struct changes *c, bool configuration)
 {
 	char text[24];
-	int r;
+	int r = 0;
 
 	if (c->noted.first != NULL) {
 		snprintf(text, sizeof text, "%" PRId64, c->rev + 1);
-		if ((r = store_meta_set(c->store, META_REV, text)) != 0) {
-			store_rollback(c->store);
-			return r;
-		}
+		r = store_meta_set(c->store, META_REV, text);
+		if (r == 0 && configuration)
+			r = store_meta_set(c->store, META_CONFIG_REV, text);
 	}
-	return store_commit(c->store);
+	if (r == 0)
+		return store_commit(c->store);
+	store_rollback(c->store);
+	return r;
 }
 
 int
 changes_commit(struct changes *c, const char *method, const char *client, const char *reason,
     struct error *err)
 {
+	bool configuration = changes_configuration(c);
 	int64_t prev = c->rev;
 	struct note *n;
 	int r;
 
 	assert(c->open);
-	if ((r = commit_rows(c)) != 0) {
+	if ((r = commit_rows(c, configuration)) != 0) {
 		undo(c);
 		return storage_error(c, r, "the change cannot be stored", err);
 	}
 	c->open = false;
 	if (c->noted.first != NULL)
 		c->rev++;
+	if (configuration)
+		c->config_rev = c->rev;
 	while ((n = queue_take(&c->noted)) != NULL) {
 		n->change.rev = c->rev;
 		n->change.prev_rev = prev;

@@ -40,6 +40,9 @@ struct changes;
 struct changes *changes_new(struct store *store); /* reads the last revision */
 void changes_free(struct changes *c);
 int64_t changes_rev(const struct changes *c);
+/* The revision of the last stored change of what a configuration document says (some that it does not say may
+ * count, too). */
+int64_t changes_config_rev(const struct changes *c);
 const char *changes_instance(const struct changes *c); /* new per daemon start, 16 hex digits */
 
 int changes_begin(struct changes *c, struct error *err);

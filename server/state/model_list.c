@@ -82,9 +82,14 @@ append(struct model_list *l, const struct provider *p, const char *model)
 struct model_item *
 model_list_add(struct model_list *l, const struct provider *p, const char *model)
 {
-	append(l, p, model);
-	sort(l);
-	return model_list_find(l, p->id, model);
+	struct model_item *last = append(l, p, model), fresh = *last;
+	size_t at = l->count - 1;
+
+	while (at > 0 && compare(&l->items[at - 1], &fresh) > 0)
+		at--;
+	memmove(&l->items[at + 1], &l->items[at], (l->count - 1 - at) * sizeof fresh);
+	l->items[at] = fresh;
+	return &l->items[at];
 }
 
 void

@@ -9,7 +9,7 @@
 #include "server/base/log.h"
 #include "server/state/model_list.h"
 
-#define MODELS_MAX 10000
+#define MODELS_MAX 2000 /* all of them fit into a document that is applied in one turn of the loop */
 #define MODEL_MAX_BYTES 256
 #define TIMER_MAX_MS 60000 /* a timer stands still in suspend and does not see the clock being set */
 
@@ -131,6 +131,12 @@ on_change(void *arg, const struct change *ch)
 
 	if (ch->topic == TOPIC_PROVIDERS)
 		model_list_follow(&ms->list, ms->providers);
+}
+
+void
+models_follow(struct models *ms)
+{
+	model_list_follow(&ms->list, ms->providers);
 }
 
 int

@@ -30,6 +30,10 @@ const struct model_entry *models_find_nick(const struct models *ms, const char *
 /* The lists the providers gave; lives as long as ms. */
 struct discovered *models_discovered(const struct models *ms);
 
+/* Entries are told of a provider's new name when that change is committed; within its transaction,
+ * by this. */
+void models_follow(struct models *ms);
+
 /* Inside changes_begin/commit. nick may be NULL. A nickname that is taken, or that is a provider's name:
  * MP_E_CONFLICT. expires_ms 0 = for good. Adding an existing model changes nick/expiry. */
 int models_add(struct models *ms, const struct provider *p, const char *model, const char *nick,

@@ -63,17 +63,6 @@ entries_by_id(const struct entries *es, const char *id)
 	return NULL;
 }
 
-static bool
-word_in(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (const char *p = list; *p != '\0'; p += strcspn(p, " "), p += strspn(p, " "))
-		if (strcspn(p, " ") == n && strncmp(p, word, n) == 0)
-			return true;
-	return false;
-}
-
 struct entry *
 entries_by_name(const struct entries *es, const char *name)
 {
@@ -82,9 +71,22 @@ entries_by_name(const struct entries *es, const char *name)
 			return &es->list[i];
 	for (size_t i = 0; i < es->count; i++)
 		if (es->list[i].catalogue != NOT_SHIPPED
-		    && word_in(catalogue_also_known_as(es->list[i].catalogue), name))
+		    && word_listed(catalogue_also_known_as(es->list[i].catalogue), slice_of(name)))
 			return &es->list[i];
 	return NULL;
+}
+
+void
+entry_forget_name(size_t catalogue, const char *name, char **changed)
+{
+	char *rest;
+
+	if (catalogue == NOT_SHIPPED || strcmp(catalogue_name_at(catalogue), name) != 0 ||
+	    !provider_members_has(*changed, "name"))
+		return;
+	rest = provider_members_without(*changed, "name");
+	free(*changed);
+	*changed = rest;
 }
 
 /* ---- loading ---- */
@@ -109,6 +111,7 @@ load_row(void *arg, const struct provider_row *row)
 	e->p->origin = ORIGIN_USER;
 	free(e->changed);
 	e->changed = xstrdup(row->changed);
+	entry_forget_name(e->catalogue, e->p->name, &e->changed);
 }
 
 /* A catalogue that grew may ship a name the user already gave away: the user's provider keeps it. */

@@ -28,6 +28,8 @@ void entries_clear(struct entries *es);
 struct entry *entries_add(struct entries *es, struct provider *p, size_t catalogue,
     const char *changed);
 void entries_remove(struct entries *es, struct entry *e);
+/* A provider that is called as it was shipped has no name of the user's: takes that member out. */
+void entry_forget_name(size_t catalogue, const char *name, char **changed);
 void entries_sort(struct entries *es);
 struct entry *entries_by_id(const struct entries *es, const char *id);
 /* By name; else by another name that the catalogue gives it. */

@@ -46,15 +46,41 @@ aliases_copy(struct provider *to, const struct provider *from)
 		provider_alias_add(to, from->aliases[i].alias, from->aliases[i].model);
 }
 
+static bool
+aliases_same(const struct provider *a, const struct provider *b)
+{
+	if (a->alias_count != b->alias_count)
+		return false;
+	for (size_t i = 0; i < a->alias_count; i++)
+		if (strcmp(a->aliases[i].alias, b->aliases[i].alias) != 0 ||
+		    strcmp(a->aliases[i].model, b->aliases[i].model) != 0)
+			return false;
+	return true;
+}
+
+static bool
+text_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 #define TEXT_MEMBER(member)                                                                          \
 	static void copy_##member(struct provider *to, const struct provider *from)                  \
 	{                                                                                            \
 		text_copy(&to->member, from->member);                                                \
+	}                                                                                            \
+	static bool same_##member(const struct provider *a, const struct provider *b)                \
+	{                                                                                            \
+		return text_same(a->member, b->member);                                              \
 	}
 #define PLAIN_MEMBER(member)                                                                         \
 	static void copy_##member(struct provider *to, const struct provider *from)                  \
 	{                                                                                            \
 		to->member = from->member;                                                           \
+	}                                                                                            \
+	static bool same_##member(const struct provider *a, const struct provider *b)                \
+	{                                                                                            \
+		return a->member == b->member;                                                       \
 	}
 TEXT_MEMBER(name)
 TEXT_MEMBER(display_name)
@@ -69,8 +95,21 @@ TEXT_MEMBER(program)
 PLAIN_MEMBER(type)
 PLAIN_MEMBER(auth)
 PLAIN_MEMBER(enabled)
-PLAIN_MEMBER(rate_limits)
 PLAIN_MEMBER(auto_detect)
+
+static void
+copy_rate_limits(struct provider *to, const struct provider *from)
+{
+	to->rate_limits = from->rate_limits;
+}
+
+static bool
+same_rate_limits(const struct provider *a, const struct provider *b)
+{
+	return a->rate_limits.weekly == b->rate_limits.weekly &&
+	    a->rate_limits.rolling == b->rate_limits.rolling &&
+	    a->rate_limits.window_hours == b->rate_limits.window_hours;
+}
 
 static void
 copy_features(struct provider *to, const struct provider *from)
@@ -78,30 +117,42 @@ copy_features(struct provider *to, const struct provider *from)
 	strings_copy(&to->features, from->features);
 }
 
+static bool
+same_features(const struct provider *a, const struct provider *b)
+{
+	size_t i = 0;
+
+	while (a->features[i] != NULL && b->features[i] != NULL &&
+	       strcmp(a->features[i], b->features[i]) == 0)
+		i++;
+	return a->features[i] == NULL && b->features[i] == NULL;
+}
+
 static const struct member {
 	const char *word;
 	const char *canonical; /* NULL = word */
 	void (*copy)(struct provider *to, const struct provider *from);
+	bool (*same)(const struct provider *a, const struct provider *b);
 } members_table[] = {
-	{ "name", NULL, copy_name },
-	{ "display_name", NULL, copy_display_name },
-	{ "type", NULL, copy_type },
-	{ "auth_type", NULL, copy_auth },
-	{ "auth", "auth_type", copy_auth },
-	{ "dialect", NULL, copy_dialect },
-	{ "base_url", NULL, copy_base_url },
-	{ "key_env", NULL, copy_key_env },
-	{ "enabled", NULL, copy_enabled },
-	{ "features", NULL, copy_features },
-	{ "rate_limits", NULL, copy_rate_limits },
-	{ "login_command", NULL, copy_login_command },
-	{ "auto_detect", NULL, copy_auto_detect },
-	{ "health_check", NULL, copy_health_check },
-	{ "ca_file", NULL, copy_ca_file },
-	{ "proxy", NULL, copy_proxy },
-	{ "program", NULL, copy_program },
-	{ "models", NULL, aliases_copy },
-	{ "aliases", "models", aliases_copy },
+	{ "name", NULL, copy_name, same_name },
+	{ "display_name", NULL, copy_display_name, same_display_name },
+	{ "type", NULL, copy_type, same_type },
+	{ "auth_type", NULL, copy_auth, same_auth },
+	{ "auth", "auth_type", copy_auth, same_auth },
+	{ "dialect", NULL, copy_dialect, same_dialect },
+	{ "base_url", NULL, copy_base_url, same_base_url },
+	{ "key_env", NULL, copy_key_env, same_key_env },
+	{ "enabled", NULL, copy_enabled, same_enabled },
+	{ "features", NULL, copy_features, same_features },
+	{ "rate_limits", NULL, copy_rate_limits, same_rate_limits },
+	{ "login_command", NULL, copy_login_command, same_login_command },
+	{ "auto_detect", NULL, copy_auto_detect, same_auto_detect },
+	{ "health_check", NULL, copy_health_check, same_health_check },
+	{ "ca_file", NULL, copy_ca_file, same_ca_file },
+	{ "proxy", NULL, copy_proxy, same_proxy },
+	{ "program", NULL, copy_program, same_program },
+	{ "models", NULL, aliases_copy, aliases_same },
+	{ "aliases", "models", aliases_copy, aliases_same },
 };
 
 /* The next space separated word of *s; false at the end. */
@@ -147,6 +198,18 @@ provider_members_copy(struct provider *to, const struct provider *from, const ch
 	}
 }
 
+bool
+provider_members_same(const struct provider *a, const struct provider *b, const char *members)
+{
+	for (size_t i = 0; i < sizeof members_table / sizeof members_table[0]; i++) {
+		const struct member *m = &members_table[i];
+
+		if (provider_members_has(members, canonical(m)) && !m->same(a, b))
+			return false;
+	}
+	return true;
+}
+
 int
 provider_members_known(const char *members, struct error *err)
 {
@@ -178,15 +241,15 @@ provider_members_has(const char *members, const char *member)
 	return false;
 }
 
-char *
-provider_members_join(const char *a, const char *b)
+static char *
+join(const char *a, const char *b, const char *without)
 {
 	struct buf out = BUF_INIT;
 
 	for (size_t i = 0; i < sizeof members_table / sizeof members_table[0]; i++) {
 		const struct member *m = &members_table[i];
 
-		if (m->canonical != NULL)
+		if (m->canonical != NULL || strcmp(m->word, without) == 0)
 			continue;
 		if (!provider_members_has(a, m->word) && !provider_members_has(b, m->word))
 			continue;
@@ -196,4 +259,16 @@ provider_members_join(const char *a, const char *b)
 	}
 	buf_adds(&out, "");
 	return buf_steal(&out, NULL);
+}
+
+char *
+provider_members_join(const char *a, const char *b)
+{
+	return join(a, b, "");
+}
+
+char *
+provider_members_without(const char *members, const char *member)
+{
+	return join(members, "", member);
 }

@@ -10,9 +10,13 @@
  * PROTOCOL.md; `auth` and `aliases` also mean `auth_type` and `models`. Unknown words are skipped (a
  * newer version may have written them). */
 void provider_members_copy(struct provider *to, const struct provider *from, const char *members);
+/* Whether the named members ("*" = all but the id) are the same in both. */
+bool provider_members_same(const struct provider *a, const struct provider *b, const char *members);
 /* MP_E_INVALID_PARAMS with the first word that is no member. */
 int provider_members_known(const char *members, struct error *err);
 bool provider_members_has(const char *members, const char *member);
+/* The words without this one, in canonical spelling. Caller frees. */
+char *provider_members_without(const char *members, const char *member);
 /* Every word of both, each once, in canonical spelling. Caller frees. */
 char *provider_members_join(const char *a, const char *b);
 

@@ -8,17 +8,11 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/state/catalogue.h"
-#include "server/state/provider_entries.h"
 #include "server/state/provider_members.h"
+#include "server/state/providers_inside.h"
 #include "server/store/rows.h"
 
 #define PROVIDERS_MAX 1000
-
-struct providers {
-	struct store *store;
-	struct changes *changes;
-	struct entries entries;
-};
 
 /* After a rollback: the disk is the truth; what calls learned about health stays, and so do the objects of
  * providers that were not touched (others borrow them). */
@@ -149,18 +143,19 @@ write_row(struct providers *ps, struct provider *p, const char *changed, struct 
 	return 0;
 }
 
-static int
-name_taken(const struct providers *ps, const char *name, struct error *err)
+int
+providers_claim_name(const struct providers *ps, const struct entry *e, const char *name,
+    struct error *err)
 {
-	const struct entry *e = entries_by_name(&ps->entries, name);
+	const struct entry *other = entries_by_name(&ps->entries, name);
 
-	if (e == NULL)
+	if (other == NULL || other == e)
 		return 0;
-	if (strcmp(e->p->name, name) == 0)
+	if (strcmp(other->p->name, name) == 0)
 		error_set(err, MP_E_CONFLICT, "there is already a provider %s", name);
 	else
-		error_set(err, MP_E_CONFLICT, "%s is another name of provider %s", name, e->p->name);
-	error_hint(err, "change it: mpc provider set %s KEY=VALUE", e->p->name);
+		error_set(err, MP_E_CONFLICT, "%s is another name of provider %s", name, other->p->name);
+	error_hint(err, "change it: mpc provider set %s KEY=VALUE", other->p->name);
 	return MP_E_CONFLICT;
 }
 
@@ -170,7 +165,7 @@ providers_add(struct providers *ps, const struct provider *p, struct error *err)
 	struct provider *copy;
 	int r;
 
-	if ((r = provider_check(p, err)) != 0 || (r = name_taken(ps, p->name, err)) != 0)
+	if ((r = provider_check(p, err)) != 0 || (r = providers_claim_name(ps, NULL, p->name, err)) != 0)
 		return r;
 	if (ps->entries.count >= PROVIDERS_MAX)
 		return error_set(err, MP_E_TOO_MANY, "there are %d providers already", PROVIDERS_MAX);
@@ -209,44 +204,26 @@ note_update(struct providers *ps, const char *old_name, const char *new_name)
 }
 
 int
-providers_update(struct providers *ps, const char *name, const struct provider *changed,
-    const char *fields, struct error *err)
+providers_write(struct providers *ps, struct entry *e, struct provider *p, const char *members,
+    struct error *err)
 {
-	struct entry *e = entries_by_name(&ps->entries, name), *other;
-	struct provider *copy = NULL;
-	char *members = NULL;
+	char *copy = xstrdup(members);
 	int r;
 
-	if (e == NULL)
-		return not_found(ps, name, err);
-	if ((r = provider_members_known(fields, err)) != 0)
+	p->origin = ORIGIN_USER;
+	trim_slash(p);
+	if ((r = write_row(ps, p, copy, err)) != 0) {
+		provider_free(p);
+		free(copy);
 		return r;
-	copy = provider_copy(e->p);
-	provider_members_copy(copy, changed, fields);
-	copy->origin = ORIGIN_USER;
-	trim_slash(copy);
-	if ((r = provider_check(copy, err)) != 0)
-		goto out;
-	other = entries_by_name(&ps->entries, copy->name);
-	if (other != NULL && other != e && (r = name_taken(ps, copy->name, err)) != 0)
-		goto out;
-	members = e->catalogue == NOT_SHIPPED
-	    ? xstrdup("*")
-	    : provider_members_join(e->changed != NULL ? e->changed : "", fields);
-	if ((r = write_row(ps, copy, members, err)) != 0)
-		goto out;
-	note_update(ps, e->p->name, copy->name);
+	}
+	note_update(ps, e->p->name, p->name);
 	provider_free(e->p);
-	e->p = copy;
-	copy = NULL;
+	e->p = p;
 	free(e->changed);
-	e->changed = members;
-	members = NULL;
+	e->changed = copy;
 	entries_sort(&ps->entries);
-out:
-	provider_free(copy);
-	free(members);
-	return r;
+	return 0;
 }
 
 /* The shipped name may have been taken while the provider went by another one. */
@@ -284,6 +261,40 @@ revert(struct providers *ps, struct entry *e, struct error *err)
 	e->changed = NULL;
 	entries_sort(&ps->entries);
 	return 0;
+}
+
+int
+providers_update(struct providers *ps, const char *name, const struct provider *changed,
+    const char *fields, struct error *err)
+{
+	struct entry *e = entries_by_name(&ps->entries, name);
+	struct provider *copy = NULL;
+	char *members = NULL;
+	int r;
+
+	if (e == NULL)
+		return not_found(ps, name, err);
+	if ((r = provider_members_known(fields, err)) != 0)
+		return r;
+	copy = provider_copy(e->p);
+	provider_members_copy(copy, changed, fields);
+	if ((r = provider_check(copy, err)) != 0 ||
+	    (r = providers_claim_name(ps, e, copy->name, err)) != 0)
+		goto out;
+	members = e->catalogue == NOT_SHIPPED
+	    ? xstrdup("*")
+	    : provider_members_join(e->changed != NULL ? e->changed : "", fields);
+	entry_forget_name(e->catalogue, copy->name, &members);
+	if (*members == '\0') {
+		r = revert(ps, e, err); /* it is as it was shipped again */
+		goto out;
+	}
+	r = providers_write(ps, e, copy, members, err);
+	copy = NULL;
+out:
+	provider_free(copy);
+	free(members);
+	return r;
 }
 
 int

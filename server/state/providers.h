@@ -36,6 +36,19 @@ int providers_update(struct providers *ps, const char *name, const struct provid
  * MP_E_INVALID_STATE when there is nothing to remove. */
 int providers_remove(struct providers *ps, const char *name, bool *reverted, struct error *err);
 
+/* The provider as it is without the user's row, of one that is shipped; NULL for the user's own. The caller
+ * frees it. */
+struct provider *providers_shipped(const struct providers *ps, const struct provider *p);
+/* The one that is shipped under this name, whatever it is called now; NULL = none. Borrowed as from find. */
+const struct provider *providers_find_shipped(const struct providers *ps, const char *name);
+/* The members the user's row sets, space separated; "*" for the user's own, "" for none. Borrowed. */
+const char *providers_members_set(const struct providers *ps, const struct provider *p);
+/* Inside changes_begin/commit. Makes the user's row of the provider with p's id exactly `members`
+ * of p: others are as shipped again ("" = all of them); the user's own are always whole ("*").
+ * Nothing is written or told when that is how it is. MP_E_NOT_FOUND, and the errors of update. */
+int providers_define(struct providers *ps, const struct provider *p, const char *members,
+    struct error *err);
+
 /* Whether the user's own row says what this member (a word of `fields`) is; false = the catalogue does. */
 bool providers_user_set(const struct providers *ps, const struct provider *p, const char *member);
 

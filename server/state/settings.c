@@ -205,17 +205,6 @@ one_line(const char *text, int64_t max_bytes)
 }
 
 static bool
-word_listed(const char *words, const char *text)
-{
-	size_t n = strlen(text);
-
-	for (; *words != '\0'; words += strcspn(words, " "), words += strspn(words, " "))
-		if (strcspn(words, " ") == n && n > 0 && strncmp(words, text, n) == 0)
-			return true;
-	return false;
-}
-
-static bool
 in_range(const struct setting_def *d, int64_t number)
 {
 	return (number >= d->min && number <= d->max) || (d->never && number == 0);
@@ -235,7 +224,7 @@ parse(const struct setting_def *d, const char *text, int64_t *number)
 	case SETTING_IS_BOOL:
 		return parse_bool(text, number);
 	case SETTING_IS_ENUM:
-		return word_listed(d->words, text);
+		return word_listed(d->words, slice_of(text));
 	case SETTING_IS_TEXT:
 		return one_line(text, d->max);
 	}

@@ -65,6 +65,16 @@ def its_provider_changes(d):
         c.call("provider.update", name="openrouter", set={"display_name": "Another name"})
 
 
+def documents_applied(d):
+    """The whole configuration replaced and brought back; its own provider changes meanwhile."""
+    with d.rpc() as c:
+        before = c.call("config.export")["text"]
+        c.call("config.apply", text="version: 1\nproviders: {openrouter: {enabled: false}, x: {dialect: echo}}\n"
+                                    "models: [x:m]\nnicknames: {n: x:m}\nsettings: {lock_idle: 1h}\n")
+        c.call("config.apply", text="version: 1\n")
+        c.call("config.apply", text=before)
+
+
 def clean_restart(d):
     d.restart()
 
@@ -82,7 +92,7 @@ def crash(d):
 
 
 EVENTS = [client_restart, sighup, reload, key_of_another_provider, key_of_its_own_provider, detection,
-          other_providers_come_and_go, its_provider_changes, clean_restart, shutdown_method, crash]
+          other_providers_come_and_go, its_provider_changes, documents_applied, clean_restart, shutdown_method, crash]
 
 
 def effective(d, scope=None):

@@ -18,10 +18,11 @@ ALLOWED = {
     "server/vault": BASE | {"server/store"},
     "server/state": BASE | {"server/store", "server/vault"},
     "server/call": BASE | {"server/store", "server/vault", "server/state", "server/dialect", "server/upstream"},
+    "server/document": BASE | {"server/store", "server/vault", "server/state", "server/dialect"},
     "server/rpc": BASE | {"server/store", "server/vault", "server/state", "server/call", "server/dialect",
-                          "server/upstream"},
+                          "server/upstream", "server/document"},
     "server": BASE | {"server/store", "server/vault", "server/state", "server/call", "server/dialect",
-                      "server/upstream", "server/rpc"},
+                      "server/upstream", "server/document", "server/rpc"},
     "client": {"protocol", "protocol/base"},
 }
 # A library's headers and the only places that may see them.
@@ -29,6 +30,7 @@ LIBRARIES = [
     (r"msgpack", ["protocol/"]),
     (r"curl/", ["server/upstream/http"]),
     (r"sqlite3", ["server/store/"]),
+    (r"yaml", ["server/document/reader_yaml.c"]),
     (r"sodium", ["server/vault/", "protocol/base/secret.c"]),
     (r"event2?/|event\.h", ["server/base/loop.c"]),
     (r"libsmartcols", ["client/"]),

@@ -8,6 +8,7 @@
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
+#include "server/state/provider_users.h"
 
 #define CATALOGUE_ID "catalogue:" /* ids of providers that are shipped begin so */
 
@@ -79,39 +80,6 @@ pack_warnings(struct pack *p, bool moved, const char *enabled)
 
 /* ---- add ---- */
 
-/* What was not said follows from the address. */
-static int
-guess_defaults(struct rpc_request *req, struct provider *p, struct error *err)
-{
-	const struct dialect *dialect;
-	char *origin = NULL;
-	bool loopback = false, program;
-
-	if (p->dialect == NULL)
-		p->dialect = xstrdup("openai-chat");
-	dialect = dialect_find(p->dialect);
-	program = dialect != NULL && dialect->login_request != NULL;
-	if (p->base_url != NULL) {
-		if (url_origin(p->base_url, &origin, &loopback) != 0)
-			return error_field(err, "base_url", "base_url must be an http or https URL "
-			    "without user, query or fragment");
-		free(origin);
-	}
-	if (!rpc_has(req, "type"))
-		p->type = program ? PROVIDER_PLAN_BASED
-		    : loopback || strcmp(p->dialect, "echo") == 0 ? PROVIDER_LOCAL
-		    : PROVIDER_DIRECT_API;
-	if (!rpc_has(req, "auth_type")) {
-		if (strcmp(p->dialect, "echo") == 0)
-			p->auth = AUTH_NONE;
-		else if (program)
-			p->auth = AUTH_OAUTH_PERSONAL;
-		else
-			p->auth = p->type == PROVIDER_LOCAL ? AUTH_OPTIONAL_KEY : AUTH_API_KEY;
-	}
-	return 0;
-}
-
 static int
 store_new(struct rpc_request *req, struct provider *p, struct error *err)
 {
@@ -143,7 +111,8 @@ rpc_provider_add(struct rpc_request *req)
 	free(p->dialect);
 	p->dialect = NULL;
 	if (provider_fields_set(p, params, "", "request_key", &fields, &err) != 0 ||
-	    guess_defaults(req, p, &err) != 0 || store_new(req, p, &err) != 0) {
+	    dialect_complete(p, rpc_has(req, "type"), rpc_has(req, "auth_type"), &err) != 0 ||
+	    store_new(req, p, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 	} else {
 		pack_warnings(provider_result(req, providers_find(parts->providers, name)), false,
@@ -176,37 +145,19 @@ changed_meanwhile(struct rpc_request *req, const struct provider *pr)
 	return a;
 }
 
-/* Whether the address now belongs to somebody else than the stored keys do. */
-static bool
-origin_differs(const struct provider *before, const struct provider *after)
+static struct provider_house
+house_of(const struct rpc_parts *parts)
 {
-	char *a = NULL, *b = NULL;
-	bool loopback, differ;
-
-	if (before->base_url != NULL && url_origin(before->base_url, &a, &loopback) != 0)
-		a = NULL;
-	if (after->base_url != NULL && url_origin(after->base_url, &b, &loopback) != 0)
-		b = NULL;
-	differ = (a == NULL) != (b == NULL) || (a != NULL && strcmp(a, b) != 0);
-	free(a);
-	free(b);
-	return differ;
-}
-
-static void
-found_key(void *arg, const struct credential *c)
-{
-	(void)c;
-	*(bool *)arg = true;
+	return (struct provider_house){ parts->overrides, parts->sessions, parts->models,
+		parts->credentials };
 }
 
 static bool
 has_keys(const struct rpc_parts *parts, const struct provider *pr)
 {
-	bool found = false;
+	const struct provider_house h = house_of(parts);
 
-	credentials_each(parts->credentials, pr->name, found_key, &found);
-	return found;
+	return (provider_users(&h, pr) & PROVIDER_HAS_KEY) != 0;
 }
 
 /* Stores the change; *moved: keys are kept but will not be sent to the new address. */
@@ -217,7 +168,7 @@ store_changed(struct rpc_request *req, const char *name, const struct provider *
 	const struct rpc_parts *parts = rpc_parts(req);
 	int r;
 
-	*moved = has_keys(parts, before) && origin_differs(before, changed);
+	*moved = has_keys(parts, before) && provider_origin_differs(before, changed);
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
 	if ((r = providers_update(parts->providers, name, changed, fields, err)) == 0 && *moved)
@@ -267,51 +218,13 @@ out:
 
 /* ---- remove ---- */
 
-static void
-add_user(struct buf *text, const char *what)
-{
-	if (text->len > 0)
-		buf_adds(text, ", ");
-	buf_adds(text, what);
-}
-
-/* What would be lost with the provider. */
-static void
-find_users(const struct rpc_parts *parts, const struct provider *pr, struct buf *text)
-{
-	size_t n = 0;
-
-	if (overrides_uses_provider(parts->overrides, pr))
-		add_user(text, "a live choice");
-	if (sessions_uses_provider(parts->sessions, pr))
-		add_user(text, "a test session");
-	for (size_t i = 0; i < models_count(parts->models); i++)
-		if (strcmp(models_at(parts->models, i)->provider, pr->name) == 0)
-			n++;
-	if (n > 0)
-		add_user(text, n == 1 ? "a model" : "models");
-	if (has_keys(parts, pr))
-		add_user(text, "a stored key");
-}
-
-static int
-remove_users(const struct rpc_parts *parts, const struct provider *pr, struct error *err)
-{
-	int r;
-
-	if ((r = overrides_remove_provider(parts->overrides, pr, err)) != 0 ||
-	    (r = sessions_remove_provider(parts->sessions, pr, err)) != 0 ||
-	    (r = models_remove_all(parts->models, pr, err)) != 0)
-		return r;
-	return credentials_delete_all(parts->credentials, pr, err);
-}
-
 /* A catalogue provider only loses the user's changes: what uses it goes on. */
 static int
 remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool *reverted,
     struct error *err)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
+	const struct provider_house h = house_of(parts);
 	struct provider *before = provider_copy(pr);
 	const struct provider *after;
 	int r;
@@ -319,19 +232,17 @@ remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		goto out;
 	if (own)
-		r = remove_users(parts, pr, err);
+		r = provider_users_remove(&h, pr, err);
 	if (r == 0)
 		r = providers_remove(parts->providers, before->name, reverted, err);
 	after = providers_find_id(parts->providers, before->id);
-	if (r == 0 && after != NULL && origin_differs(before, after))
+	if (r == 0 && after != NULL && provider_origin_differs(before, after))
 		r = credentials_origin_moved(parts->credentials, after, err);
 	if (r != 0)
 		changes_rollback(parts->changes);
 	else if ((r = changes_commit(parts->changes, "provider.remove", rpc_client(req), NULL,
-	    err)) == 0) {
-		sessions_scrub(parts->sessions);
-		credentials_scrub(parts->credentials);
-	}
+	    err)) == 0)
+		provider_users_scrub(&h);
 out:
 	provider_free(before);
 	return r;
@@ -341,6 +252,7 @@ struct rpc_answer
 rpc_provider_remove(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
+	const struct provider_house h = house_of(parts);
 	const char *name = rpc_str(req, "name");
 	const struct provider *pr = providers_find(parts->providers, name);
 	struct error err = ERROR_INIT;
@@ -353,7 +265,7 @@ rpc_provider_remove(struct rpc_request *req)
 		return unknown_provider(req, name);
 	own = strncmp(pr->id, CATALOGUE_ID, sizeof CATALOGUE_ID - 1) != 0;
 	if (own)
-		find_users(parts, pr, &users);
+		provider_users_text(provider_users(&h, pr), &users);
 	if (users.len > 0 && !rpc_bool(req, "cascade", false)) {
 		error_set(&err, MP_E_CONFLICT, "provider %s is in use: %s", pr->name, buf_str(&users));
 		error_hint(&err, "mpc provider remove %s --cascade removes these too", pr->name);

@@ -330,21 +330,6 @@ field_find(struct slice name)
 	return NULL;
 }
 
-/* Whether the word is in the space separated list. */
-static bool
-listed(const char *list, struct slice word)
-{
-	for (const char *at = list; *at != '\0';) {
-		size_t n = strcspn(at, " ");
-
-		if (n == word.len && memcmp(at, word.data, n) == 0)
-			return true;
-		at += n;
-		at += strspn(at, " ");
-	}
-	return false;
-}
-
 int
 provider_fields_set(struct provider *p, const struct value *map, const char *prefix,
     const char *skip, struct buf *fields, struct error *err)
@@ -357,7 +342,7 @@ provider_fields_set(struct provider *p, const struct value *map, const char *pre
 		struct slice name = value_pair(map, i, &v);
 		const struct field *f = field_find(name);
 
-		if (listed(skip, name))
+		if (word_listed(skip, name))
 			continue;
 		snprintf(where, sizeof where, "%s%.*s", prefix,
 		    (int)(name.len < 64 ? name.len : 64), name.data != NULL ? name.data : "");

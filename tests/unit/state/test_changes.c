@@ -48,6 +48,28 @@ test_changes__rollback_tells_nothing_and_reloads(void **state)
 }
 
 static void
+test_changes__the_configuration_has_a_revision_of_its_own(void **state)
+{
+	struct world *w = *state;
+	const struct provider *p = world_provider(w, "openai");
+	int64_t rev;
+
+	CHANGE(w, settings_set(w->settings, SETTING_lock_idle, "1h", &w->err));
+	rev = changes_config_rev(w->changes);
+	assert_int_equal(rev, changes_rev(w->changes));
+	/* a choice is no configuration, and news of a provider's health is not stored */
+	CHANGE(w, overrides_set(w->os, "", p, "a", NULL, false, 0, &w->err));
+	changes_tell(w->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, "openai", "recovered");
+	assert_int_equal(changes_config_rev(w->changes), rev);
+	assert_true(changes_rev(w->changes) > rev);
+	CHANGE(w, models_add(w->ms, p, "m", NULL, 0, &w->err));
+	assert_int_equal(changes_config_rev(w->changes), changes_rev(w->changes));
+	rev = changes_config_rev(w->changes);
+	world_reopen(w);
+	assert_int_equal(changes_config_rev(w->changes), rev);
+}
+
+static void
 test_changes__revision_survives_and_instance_does_not(void **state)
 {
 	struct world *w = *state;
@@ -157,6 +179,7 @@ main(void)
 		TEST(test_changes__news_after_commit_in_order_with_one_revision),
 		TEST(test_changes__rollback_tells_nothing_and_reloads),
 		TEST(test_changes__revision_survives_and_instance_does_not),
+		TEST(test_changes__the_configuration_has_a_revision_of_its_own),
 		TEST(test_changes__one_inside_another_is_refused),
 		TEST(test_changes__news_caused_by_news_comes_after_it),
 		TEST(test_changes__a_subscriber_may_leave_while_listening),
