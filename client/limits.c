@@ -52,7 +52,8 @@ limits_words(struct app *a, const struct value *list, int64_t now_ms)
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *l = value_at(list, i);
 
-		buf_addf(&b, "%s%s%s", i > 0 ? ", " : "", app_member(a, l, "name"), amount(a, l));
+		buf_addf(&b, "%s%s%s%s", i > 0 ? ", " : "", app_member(a, l, "name"),
+		    value_bool(value_get(l, "estimated"), false) ? " about" : "", amount(a, l));
 		reset = resets(a, l, now_ms);
 		if (value_bool(value_get(l, "rejected"), false) &&
 		    strcmp(reset, "has reset since") != 0)

@@ -23,13 +23,26 @@ limits_name(struct limits *l, const char *name)
 
 #define FAR_MS ((int64_t)32 * 24 * 3600 * 1000)
 
+/* Whether it was told, and is still true at that time. */
+static bool
+is_told(const struct limits *l, const char *name, int64_t now_ms)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->of[i].name, name) == 0)
+			return !l->of[i].estimated &&
+			    (l->of[i].resets_ms == 0 || l->of[i].resets_ms > now_ms);
+	return false;
+}
+
 void
 limits_merge(struct limits *into, const struct limits *later)
 {
 	for (size_t i = 0; i < later->count; i++) {
-		struct limit *at = limits_name(into, later->of[i].name);
+		struct limit *at;
 
-		if (at == NULL)
+		if (later->of[i].estimated && is_told(into, later->of[i].name, later->at_ms))
+			continue;
+		if ((at = limits_name(into, later->of[i].name)) == NULL)
 			continue;
 		*at = later->of[i];
 		if (later->at_ms > 0 && at->resets_ms > later->at_ms + FAR_MS)
@@ -55,7 +68,7 @@ limits_wall(const struct limits *l, int64_t now_ms)
 	for (size_t i = 0; i < l->count; i++) {
 		const struct limit *at = &l->of[i];
 
-		if (!at->rejected && at->remaining != 0)
+		if (at->estimated || (!at->rejected && at->remaining != 0))
 			continue;
 		if (limit_resets_ms(l, at) <= now_ms)
 			continue;

@@ -16,6 +16,7 @@ struct limit {
 	int32_t used_permille;  /* of a window whose size is not told; may exceed 1000 */
 	int64_t resets_ms;      /* wall clock */
 	bool rejected;          /* this one refuses requests until it resets */
+	bool estimated;         /* counted by us against the provider's definition, not told */
 };
 
 struct limits {
@@ -27,12 +28,14 @@ struct limits {
 /* The dimension of that name, added with everything unknown if it is new; NULL when full. */
 struct limit *limits_name(struct limits *l, const char *name);
 /* The dimension that stands in the way at now_ms: rejected, or nothing remaining, and not reset yet; the one
- * that resets last. NULL = none. One whose reset is unknown counts for a minute after the reading. */
+ * that resets last. NULL = none. One whose reset is unknown counts for a minute after the reading. What we
+ * have counted ourselves stands in nobody's way. */
 const struct limit *limits_wall(const struct limits *l, int64_t now_ms);
 /* When that dimension lets requests through again. */
 int64_t limit_resets_ms(const struct limits *l, const struct limit *of);
-/* Dimensions of `later` replace those of the same name; others stay. A reset too far away to be true becomes
- * unknown: no window is longer than a month. */
+/* Dimensions of `later` replace those of the same name; others stay. What was told and has not reset since
+ * is not replaced by an estimate. A reset too far away to be true becomes unknown: no window is longer than
+ * a month. */
 void limits_merge(struct limits *into, const struct limits *later);
 
 #endif

@@ -229,6 +229,8 @@ pack_limit(struct pack *p, const struct limits *of, const struct limit *l)
 		pack_kv_int(p, "resets_ms", l->resets_ms);
 	if (l->rejected)
 		pack_kv_bool(p, "rejected", true);
+	if (l->estimated)
+		pack_kv_bool(p, "estimated", true);
 	pack_kv_int(p, "at_ms", of->at_ms);
 	pack_map_end(p);
 }

@@ -62,6 +62,8 @@ test_limits__what_is_left(void **state)
 	check_words(limits_words, "[{\"name\":\"5h\",\"used_permille\":424}]", "5h 42 % used");
 	check_words(limits_words, "[{\"name\":\"requests\",\"limit\":60}]", "requests at most 60");
 	check_words(limits_words, "[{\"name\":\"7d\"}]", "7d");
+	check_words(limits_words,
+	    "[{\"name\":\"5h\",\"limit\":50,\"remaining\":38,\"estimated\":true}]", "5h about 38 of 50");
 }
 
 /* NOW is 1000000000000. */

@@ -128,6 +128,36 @@ test_limits__a_reset_years_away_is_not_believed(void **state)
 	assert_int_equal(limits_name(&books, "tokens")->resets_ms, 0);
 }
 
+/* What we count is a guess: it says how much, but never takes the place of what the provider said. */
+static void
+test_limits__an_estimate_gives_way(void **state)
+{
+	struct limits told = { .at_ms = 1000 }, counted = { .at_ms = 2000 }, all = { .count = 0 };
+	struct limit *at;
+
+	(void)state;
+	at = limits_name(&counted, "5h");
+	at->limit = 50;
+	at->remaining = 0;
+	at->resets_ms = 9000;
+	at->estimated = true;
+	limits_merge(&all, &counted);
+	assert_int_equal(all.of[0].limit, 50);
+	assert_null(limits_wall(&all, 3000));
+	at = limits_name(&told, "5h");
+	at->used_permille = 424;
+	at->resets_ms = 8000;
+	limits_merge(&all, &told);
+	assert_false(all.of[0].estimated);
+	counted.at_ms = 7999;
+	limits_merge(&all, &counted);
+	assert_int_equal(all.of[0].used_permille, 424);
+	counted.at_ms = 8000;
+	limits_merge(&all, &counted);
+	assert_true(all.of[0].estimated);
+	assert_int_equal(all.count, 1);
+}
+
 int
 main(void)
 {
@@ -138,6 +168,7 @@ main(void)
 		cmocka_unit_test(test_limits__an_unknown_reset_lasts_a_minute),
 		cmocka_unit_test(test_limits__a_later_reading_replaces_its_own_names),
 		cmocka_unit_test(test_limits__a_reset_years_away_is_not_believed),
+		cmocka_unit_test(test_limits__an_estimate_gives_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
