@@ -419,10 +419,10 @@ def test_F51_the_transcript_does_not_depend_on_the_pieces(make_daemon):
 
 
 def timeless(value):
-    """Without what differs from daemon to daemon: times, identities, paths."""
+    """Without what differs from daemon to daemon: times, identities, paths, how much detection has told so far."""
     if isinstance(value, dict):
         return {k: timeless(v) for k, v in value.items()
-                if not k.endswith("_ms") and k not in ("instance", "pid", "server", "id", "token")}
+                if not k.endswith("_ms") and k not in ("instance", "pid", "server", "id", "token", "rev")}
     return [timeless(v) for v in value] if isinstance(value, list) else value
 
 
@@ -725,12 +725,12 @@ def test_slow_events_are_merged_into_a_resync(daemon):
     slow.call("state.subscribe", topics=["providers"], snapshot=False)
     with daemon.rpc() as c:
         c.call("provider.add", name="busy", base_url="http://127.0.0.1:9/v1", type="local")
-        n = 0
-        while n < 6000:
-            for _ in range(50):
-                c.send("provider.update", {"name": "busy", "set": {"display_name": f"{n:0100d}"}})
-                n += 1
-            c.call("sys.ping")
+        for n in range(4000):
+            c.send("provider.update", {"name": "busy", "set": {"display_name": f"{n:0100d}"}})
+            if n % 50 == 49:
+                c.call("sys.ping")
+                # slow, not dead: one that reads nothing at all is closed in time
+                slow.unpacker.feed(slow.sock.recv(512))
     resync = None
     deadline = time.monotonic() + 20
     last = None
@@ -741,9 +741,8 @@ def test_slow_events_are_merged_into_a_resync(daemon):
             break
         if last["op"] == "resync":
             resync = last
-    if resync is not None:
-        assert resync["lost"] > 0
+    assert resync is not None and resync["lost"] > 0
     snapshot = slow.call("state.get", topics=["providers"])["snapshot"]["providers"]
-    assert f"{5999:0100d}" in repr(snapshot)
+    assert f"{3999:0100d}" in repr(snapshot)
     slow.close()
     alive(daemon)
