@@ -65,8 +65,8 @@ call_move(struct call *c, enum call_state to)
 	static const unsigned legal[] = {
 		[CALL_PLANNED] = MAY(CALL_CONNECTING) | MAY(CALL_FAILED) | MAY(CALL_CANCELLED),
 		/* DONE without STREAMING: a whole answer with nothing in it. */
-		[CALL_CONNECTING] = MAY(CALL_STREAMING) | MAY(CALL_DONE) | MAY(CALL_FAILED) |
-		    MAY(CALL_CANCELLED),
+		[CALL_CONNECTING] = MAY(CALL_CONNECTING) | MAY(CALL_STREAMING) | MAY(CALL_DONE) |
+		    MAY(CALL_FAILED) | MAY(CALL_CANCELLED),
 		[CALL_STREAMING] = MAY(CALL_DONE) | MAY(CALL_FAILED) | MAY(CALL_CANCELLED),
 		[CALL_DONE] = 0,
 		[CALL_FAILED] = 0,
@@ -218,6 +218,36 @@ call_on_event(void *arg, const struct event *e)
 }
 
 static void
+call_warn(struct call *c, const char *text)
+{
+	struct event e = { .type = EVENT_WARNING, .text = slice_of(text) };
+
+	c->watch.on_event(c->arg, &e);
+}
+
+/* A rule for another attempt: reasoning that the provider does not know by its signature any more goes
+ * without it, once, and before anything of an answer was delivered. */
+static bool
+call_retry_unsigned(struct call *c, const struct failure *f)
+{
+	const struct target *t = &c->route.target;
+	struct buf by = BUF_INIT;
+	bool other;
+
+	if (!f->unsigned_may_pass || c->state != CALL_CONNECTING)
+		return false;
+	buf_addf(&by, "%s:%s", t->provider, t->upstream);
+	other = chat_drop_signatures(c->chat, buf_str(&by));
+	buf_clear(&by);
+	if (other)
+		call_warn(c, "the provider refused the signatures of earlier answers; "
+		    "it was asked once more without them");
+	return other;
+}
+
+static void call_next_attempt(void *arg);
+
+static void
 call_attempt_ended(void *arg, const struct attempt_end *end)
 {
 	struct call *c = arg;
@@ -233,10 +263,14 @@ call_attempt_ended(void *arg, const struct attempt_end *end)
 		story_tell(&s, end->failure, &err);
 	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
 	    c->first_token_ms >= 0 ? c->first_token_ms : now);
-	if (end->ok)
+	if (end->ok) {
 		call_end(c, CALL_DONE, &e);
-	else
+	} else if (!call_retry_unsigned(c, end->failure)) {
 		call_end_error(c, &err, end->failure);
+	} else if (!c->ended && !c->cancelling) {
+		/* the watch may have cancelled it when it was warned */
+		loop_defer(c->calls->parts.loop, &c->next_step, call_next_attempt, c);
+	}
 }
 
 static const struct attempt_watch call_attempt_watch = { call_on_event, call_attempt_ended };
@@ -248,6 +282,8 @@ call_next_attempt(void *arg)
 	struct call_start start = { .target = &c->route.target };
 	struct error err = ERROR_INIT;
 
+	attempt_free(c->attempt); /* the one before; its stack is gone */
+	c->attempt = NULL;
 	if (c->timeout_ms > 0 && c->attempts == 0)
 		loop_timer_start(c->patience, c->timeout_ms);
 	start.attempt = ++c->attempts;

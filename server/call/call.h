@@ -4,8 +4,9 @@
  *
  * A call belongs to its front door; an attempt belongs to its call. The watch hears on_start once per
  * attempt, any number of events, and on_end exactly once, always from the loop, never from inside
- * call_start. The call frees itself after on_end; call_cancel is the only way to end it early. This
- * version makes one attempt per call; retries and fallback join in call_next_attempt. */
+ * call_start. The call frees itself after on_end; call_cancel is the only way to end it early. A refusal of
+ * signatures in the history is worth a second attempt without them; other retries and fallback join in
+ * call_next_attempt. */
 #ifndef SERVER_CALL_CALL_H
 #define SERVER_CALL_CALL_H
 

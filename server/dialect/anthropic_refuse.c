@@ -131,6 +131,7 @@ anthropic_classify(const struct provider *p, int status, const struct wire_head 
 	c.type = json_strdup(j, json_get(j, error, "type"), WORD_MAX_BYTES);
 	c.code = json_strdup(j, json_path(j, error, "details", "error_code"), WORD_MAX_BYTES);
 	out->class = class_of(&c, head);
+	out->unsigned_may_pass = refusal_of_signatures(out->class, buf_str(&c.message));
 	out->http_status = status;
 	failure_set_text(out->message, sizeof out->message,
 	    c.message.len > 0 ? (struct slice){ c.message.data, c.message.len } : slice_of(c.type));

@@ -226,6 +226,7 @@ gemini_classify(const struct wire_head *head, const struct json *j, uint32_t roo
 	complaint_read(&c, j, root, head, now_ms);
 	out->class = classify(&c);
 	out->http_status = c.status;
+	out->unsigned_may_pass = refusal_of_signatures(out->class, buf_str(&c.message));
 	hopeless = out->class == FAILURE_QUOTA && (c.no_quota || says_limit_zero(&c));
 	/* the time it names brings nothing: the tier has no access */
 	out->wait_ms = hopeless ? -1 : c.wait_ms;

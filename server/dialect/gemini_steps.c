@@ -97,7 +97,7 @@ put_call(struct gemini_history *h, const struct part *p, bool ids)
 	json_end_object(h->w);
 	if (is_ours(h, p) && p->signature.len > 0)
 		put_signature(h, &p->signature);
-	else if (h->needs_signature && !h->call_said)
+	else if ((h->needs_signature || h->chat->signatures_refused) && !h->call_said)
 		json_kv_string(h->w, "thoughtSignature", PLACEHOLDER);
 	h->call_said = true;
 	json_end_object(h->w);

@@ -397,6 +397,7 @@ openai_chat_classify(enum openai_flavour flavour, int status, const struct wire_
 	out->class = classify(flavour, &c, j, head);
 	out->http_status = c.status;
 	set_message(out, &c, j);
+	out->unsigned_may_pass = refusal_of_signatures(out->class, out->message);
 	set_code(out, &c);
 	set_retry(out, &c, j);
 	if (out->request_id[0] == '\0' && json_plain(j, json_get(j, 0, "request_id"), &id))

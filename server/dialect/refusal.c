@@ -284,6 +284,18 @@ failure_set_text(char *to, size_t size, struct slice s)
 	buf_clear(&clean);
 }
 
+bool
+refusal_of_signatures(enum failure_class class, const char *message)
+{
+	bool thought = strcasestr(message, "thought") != NULL,
+	     thinking = strcasestr(message, "thinking") != NULL;
+
+	if (class != FAILURE_BAD_REQUEST)
+		return false;
+	return ((thought || thinking) && strcasestr(message, "signature") != NULL) ||
+	    (thinking && strcasestr(message, "cannot be modified") != NULL);
+}
+
 /* White space of any length becomes one blank. */
 static void
 squeeze(struct buf *out, const char *p, size_t n)

@@ -12,6 +12,11 @@ enum failure_class refusal_status_class(int status);
 /* Wait the provider asked for (section 4, header and body forms of the OpenAI family); -1 = none.
  * Capped at 24 h; 0 becomes 1000. No jitter here. */
 int64_t refusal_wait_ms(const struct wire_head *head, const struct json *body, int64_t now_ms);
+/* Whether a refused request was refused for its signatures: one of another model, key or conversation, or a
+ * block of reasoning that is not as it came. Gemini: "Function call is missing a thought_signature",
+ * "Corrupted thought signature"; Anthropic: "Invalid `signature` in `thinking` block", "`thinking` blocks ...
+ * cannot be modified". There is no code for it, only the sentence. */
+bool refusal_of_signatures(enum failure_class class, const char *message);
 /* "6m0s", "1m12.5s", "20ms" -> ms; false when it is none. */
 bool go_duration_parse(struct slice s, int64_t *ms);
 bool rfc3339_parse(struct slice s, int64_t *epoch_ms);

@@ -161,3 +161,26 @@ chat_text_bytes(const struct chat_request *r)
 	}
 	return sum + r->options.schema.len;
 }
+
+bool
+chat_drop_signatures(struct chat_request *r, const char *signed_by)
+{
+	bool other = false;
+
+	for (size_t i = 0; i < r->message_count; i++) {
+		for (size_t k = 0; k < r->messages[i].part_count; k++) {
+			struct part *p = &r->messages[i].parts[k];
+
+			other |= p->type == PART_TOOL_CALL;
+			if (p->signed_by == NULL || strcmp(p->signed_by, signed_by) != 0)
+				continue;
+			other = true;
+			text_clear(&p->signature);
+			free(p->signed_by);
+			p->signed_by = NULL;
+		}
+	}
+	other &= !r->signatures_refused;
+	r->signatures_refused = true;
+	return other;
+}

@@ -87,6 +87,7 @@ struct chat_request {
 	size_t tool_count;
 	struct chat_options options;
 	bool want_reasoning;
+	bool signatures_refused; /* by the provider: this is the second try, without them */
 };
 
 struct chat_request *chat_request_new(void);
@@ -99,6 +100,9 @@ struct part *chat_add_part(struct chat_message *m, enum part_type type);
 void chat_add_text(struct chat_message *m, const char *text, size_t n);
 struct tool *chat_add_tool(struct chat_request *r, const char *name);
 void text_set(struct text *t, const void *data, size_t n);
+/* Forgets what `signed_by` ("provider:upstream id") signed, and marks the chat: a language that demands
+ * signatures says instead that there are none. False when the chat says nothing else than before. */
+bool chat_drop_signatures(struct chat_request *r, const char *signed_by);
 /* Checks what no dialect could send: at least one message, tool results that answer a call in the
  * history, valid names. 0, or MP_E_INVALID_PARAMS with the field. */
 struct error;

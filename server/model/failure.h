@@ -33,6 +33,7 @@ struct failure {
 	int http_status;        /* 0 = the answer never came */
 	int64_t wait_ms;        /* the provider asked for this wait; -1 = not said */
 	int retry_said;         /* x-should-retry / availability.retryable: -1 not said, 0 no, 1 yes */
+	bool unsigned_may_pass; /* it is the signatures in the history that were refused */
 	char code[64];          /* the provider's machine-readable code, escaped */
 	char message[512];      /* the provider's words: escaped, redacted later, cut */
 	char request_id[96];

@@ -121,3 +121,52 @@ def test_a_thought_signature_goes_back_on_its_call(daemon):
         assert not any(part.get("thoughtSignature") in want for part in other if "thoughtSignature" in part)
     finally:
         p.close()
+
+
+def google_at(daemon, p):
+    p.url = p.url[:-len("/v1")]
+    p.default = reply(200, {"candidates": [{"content": {"role": "model", "parts": [{"text": "snow"}]}, "finishReason": "STOP"}]})
+    daemon.mpc("provider", "add", "google-here", "--url", p.url, "--type", "local", "--auth", "none", "--dialect", "gemini", check=0)
+
+
+def calls_sent(r):
+    return [part for m in r.json["contents"] if m["role"] == "model" for part in m["parts"] if "functionCall" in part]
+
+
+def test_a_refused_thought_signature_is_tried_once_without(daemon, provider):
+    """The provider's own sample: the second request says that there is no signature, and the caller hears why."""
+    refusal = json.loads((FOLDER / "gemini/error-400-thought-signature.json").read_text())
+    google_at(daemon, provider)
+    provider.script([head(), (FOLDER / "gemini/stream-parallel-tools.sse").read_bytes()], reply(400, refusal["body"]))
+    with daemon.rpc() as c:
+        a = c.prompt("weather?", ref="google-here:m1", tools=TOOLS, reasoning=True).check_grammar()
+        b = c.prompt(ref="google-here:m1", messages=history(a, "snow"), tools=TOOLS, options={"stream": False}).check_grammar()
+        assert b.ok and b.text == "snow"
+        assert [e["attempt"] for e in b.events if e["type"] == "start"] == [1, 2]
+        [warning] = [e["message"] for e in b.events if e["type"] == "warning" and "refused the signatures" in e["message"]]
+        assert "once more without them" in warning
+        signatures = [e["signature"] for e in a.tool_calls if "signature" in e]
+        refused, second = provider.requests[-2:]
+        assert [p["thoughtSignature"] for p in calls_sent(refused) if "thoughtSignature" in p] == signatures
+        assert calls_sent(second)[0]["thoughtSignature"] == "skip_thought_signature_validator"
+        assert not any(s.encode() in second.body for s in signatures)
+        # refused again: that is the end, in the provider's words
+        before = len(provider.requests)
+        provider.script(*[reply(400, refusal["body"])] * 3)
+        e = c.prompt(ref="google-here:m1", messages=history(a, "snow"), tools=TOOLS, options={"stream": False}).check_grammar()
+        assert len(provider.requests) == before + 2
+        assert "missing a thought_signature" in e.last["message"] and not e.last["partial"]
+        provider.script([])
+
+
+def test_a_refused_thinking_block_is_tried_once_without(daemon, claude):
+    refusal = {"type": "error", "error": {"type": "invalid_request_error",
+                                          "message": "messages.1.content.0: Invalid `signature` in `thinking` block"}}
+    claude.script(thinking_with_a_call(), reply(400, refusal))
+    with daemon.rpc() as c:
+        a = c.prompt("weather?", ref="claude:m1", tools=TOOLS, reasoning=True).check_grammar()
+        b = c.prompt(ref="claude:m1", messages=history(a, "snow"), tools=TOOLS, options={"stream": False}).check_grammar()
+    assert b.ok and b.text == "snow" and [e["attempt"] for e in b.events if e["type"] == "start"] == [1, 2]
+    refused, second = claude.requests[-2:]
+    assert SIGNATURE.encode() in refused.body and SIGNATURE.encode() not in second.body
+    assert [part["type"] for part in sent_answer(second)] == ["tool_use"]

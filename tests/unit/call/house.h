@@ -42,11 +42,14 @@ enum behaviour {
 	REFUSE_RATE,    /* 429, retry-after 7 */
 	REFUSE_HTML,    /* 500 with a page */
 	REFUSE_MODEL,   /* 404 model_not_found */
+	REFUSE_SIGNATURES, /* 400 about a thought signature */
+	REFUSE_SIGNATURES_ONCE, /* the first request, then SAY_HELLO */
 	HANG_AT_ONCE,   /* never a byte */
 	HANG_MIDWAY,    /* one piece, then silence */
 	RESET_AT_ONCE,  /* RST instead of an answer */
 	RESET_MIDWAY,   /* one piece, then RST */
 	CUT_MIDWAY,     /* one piece, then a clean close without the end marker */
+	ERROR_SIGNATURES_MIDWAY, /* one piece, then the 400 about signatures */
 	ERROR_MIDWAY,   /* one piece, then an error object in the stream */
 	BEHAVIOURS,
 };
@@ -131,6 +134,10 @@ vendor_reset(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
 }
 
+#define SIGNATURES_REFUSED \
+	"{\"error\":{\"code\":400,\"message\":\"Corrupted thought signature.\"," \
+	"\"status\":\"INVALID_ARGUMENT\"}}"
+
 static inline void
 vendor_behave(struct vendor *v, int fd)
 {
@@ -193,6 +200,18 @@ vendor_behave(struct vendor *v, int fd)
 		vendor_answer(fd, "404 Not Found", "Content-Type: application/json\r\n",
 		    "{\"error\":{\"message\":\"no such model\",\"code\":\"model_not_found\"}}");
 		break;
+	case REFUSE_SIGNATURES_ONCE:
+		if (v->requests > 1) {
+			vendor_send(fd, SSE_HEAD SSE_TEXT("Hel") SSE_TEXT("lo") SSE_FINISH("stop") SSE_DONE);
+			break;
+		}
+		vendor_answer(fd, "400 Bad Request", "Content-Type: application/json\r\n",
+		    SIGNATURES_REFUSED);
+		break;
+	case REFUSE_SIGNATURES:
+		vendor_answer(fd, "400 Bad Request", "Content-Type: application/json\r\n",
+		    SIGNATURES_REFUSED);
+		break;
 	case HANG_AT_ONCE:
 		vendor_hang(v, fd);
 		break;
@@ -210,6 +229,9 @@ vendor_behave(struct vendor *v, int fd)
 		break;
 	case CUT_MIDWAY:
 		vendor_send(fd, SSE_HEAD SSE_TEXT("Hel"));
+		break;
+	case ERROR_SIGNATURES_MIDWAY:
+		vendor_send(fd, SSE_HEAD SSE_TEXT("Hel") "data: " SIGNATURES_REFUSED "\n\n");
 		break;
 	case ERROR_MIDWAY:
 		vendor_send(fd, SSE_HEAD SSE_TEXT("Hel")
@@ -475,7 +497,7 @@ house_close(void **state)
 struct heard {
 	struct house *house;
 	struct call *call;
-	int starts, events, ends;
+	int starts, events, warnings, ends;
 	int after_end;
 	char text[512 * 1024];
 	size_t text_len;
@@ -490,10 +512,12 @@ struct heard {
 	bool partial;
 	struct usage usage;
 	int64_t duration_ms, first_token_ms;
+	unsigned attempt;
 	char why[32];
 	char ref[400];
 	/* what the watch does while it hears */
 	bool cancel_on_start, cancel_on_event, cancel_silent, pause_once;
+	const char *signed_by; /* the chat has an answer that was signed by it */
 };
 
 static inline void
@@ -502,8 +526,9 @@ heard_start(void *arg, const struct call_start *s)
 	struct heard *w = arg;
 
 	w->after_end += w->ends;
-	assert_int_equal(w->events, 0);
+	assert_int_equal(w->events, w->warnings);
 	w->starts++;
+	w->attempt = s->attempt;
 	snprintf(w->why, sizeof(w->why), "%s", s->why);
 	target_ref(s->target, w->ref, sizeof(w->ref));
 	if (w->cancel_on_start)
@@ -545,7 +570,9 @@ heard_event(void *arg, const struct event *e)
 		break;
 	case EVENT_REASONING_END:
 	case EVENT_USAGE:
+		break;
 	case EVENT_WARNING:
+		w->warnings++;
 		break;
 	case EVENT_LIMITS:
 	case EVENT_START:
@@ -592,6 +619,18 @@ heard_new(struct house *h)
 	return w;
 }
 
+/* Signed text, which this dialect sends without a word about it. */
+static inline void
+add_signed_answer(struct chat_request *chat, const char *signed_by)
+{
+	struct part *p = chat_add_part(chat_add_message(chat, ROLE_ASSISTANT), PART_TEXT);
+
+	text_set(&p->text, "hm", 2);
+	text_set(&p->signature, "c2ln", 4);
+	p->signed_by = strdup(signed_by);
+	chat_add_text(chat_add_message(chat, ROLE_USER), "and?", 4);
+}
+
 /* Asks the provider; returns at once. */
 static inline void
 ask(struct heard *w, const char *provider, bool reasoning, int64_t timeout_ms)
@@ -601,6 +640,8 @@ ask(struct heard *w, const char *provider, bool reasoning, int64_t timeout_ms)
 	struct route route;
 
 	chat_add_text(chat_add_message(chat, ROLE_USER), "hi", 2);
+	if (w->signed_by != NULL)
+		add_signed_answer(chat, w->signed_by);
 	chat->want_reasoning = reasoning;
 	route_init(&route);
 	target_set(&route.target, provider, "small", NULL, NULL);

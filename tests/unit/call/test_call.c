@@ -90,6 +90,105 @@ test_call__empty_answer_is_an_answer(void **state)
 	free(w);
 }
 
+/* ---- signatures that are not taken back ---- */
+
+static void
+test_call__refused_signatures_are_left_out_once(void **state)
+{
+	struct house *h = *state;
+	struct heard *w = heard_new(h);
+
+	h->vendor.behaviour = REFUSE_SIGNATURES_ONCE;
+	w->signed_by = "fake:small";
+	ask_and_wait(w, "fake");
+	assert_int_equal(w->code, 0);
+	assert_string_equal(w->text, "Hello");
+	assert_int_equal(w->starts, 2);
+	assert_int_equal(w->attempt, 2);
+	assert_int_equal(w->warnings, 1);
+	assert_int_equal(h->vendor.requests, 2);
+	free(w);
+}
+
+static void
+test_call__refused_signatures_never_lead_to_a_third_try(void **state)
+{
+	struct house *h = *state;
+	struct heard *w = heard_new(h);
+
+	h->vendor.behaviour = REFUSE_SIGNATURES;
+	w->signed_by = "fake:small";
+	ask_and_wait(w, "fake");
+	assert_int_equal(w->code, failure_error_code(FAILURE_BAD_REQUEST));
+	assert_non_null(strstr(w->error.message, "Corrupted thought signature"));
+	assert_int_equal(w->starts, 2);
+	assert_int_equal(h->vendor.requests, 2);
+	free(w);
+}
+
+/* Nothing would be different: the chat is refused as it is. */
+static void
+test_call__without_signatures_there_is_nothing_to_try(void **state)
+{
+	static const char *const signers[] = { NULL, "other:small", "fake:large" };
+	struct house *h = *state;
+
+	h->vendor.behaviour = REFUSE_SIGNATURES;
+	for (size_t i = 0; i < sizeof(signers) / sizeof(signers[0]); i++) {
+		struct heard *w = heard_new(h);
+
+		h->vendor.requests = 0;
+		w->signed_by = signers[i];
+		ask_and_wait(w, "fake");
+		assert_int_equal(w->code, failure_error_code(FAILURE_BAD_REQUEST));
+		assert_int_equal(w->starts, 1);
+		assert_int_equal(h->vendor.requests, 1);
+		free(w);
+	}
+}
+
+static void
+test_call__no_second_try_after_output(void **state)
+{
+	struct house *h = *state;
+	struct heard *w = heard_new(h);
+
+	h->vendor.behaviour = ERROR_SIGNATURES_MIDWAY;
+	w->signed_by = "fake:small";
+	ask_and_wait(w, "fake");
+	assert_int_equal(w->code, failure_error_code(FAILURE_BAD_REQUEST));
+	assert_true(w->partial);
+	assert_string_equal(w->text, "Hel");
+	assert_int_equal(w->starts, 1);
+	assert_int_equal(h->vendor.requests, 1);
+	free(w);
+}
+
+static void
+test_call__cancelled_by_the_warning_of_a_second_try(void **state)
+{
+	struct house *h = *state;
+
+	h->vendor.behaviour = REFUSE_SIGNATURES;
+	for (int silent = 0; silent < 2; silent++) {
+		struct heard *w = heard_new(h);
+
+		h->vendor.requests = 0;
+		w->signed_by = "fake:small";
+		w->cancel_on_event = true;
+		w->cancel_silent = silent;
+		ask(w, "fake", false, 0);
+		assert_true(turn_until(h, &w->warnings, 5000));
+		turn_for(h, 30);
+		assert_int_equal(w->ends, silent ? 0 : 1);
+		assert_int_equal(w->after_end, 0);
+		assert_int_equal(w->starts, 1);
+		assert_int_equal(h->vendor.requests, 1);
+		assert_int_equal(calls_count(h->calls), 0);
+		free(w);
+	}
+}
+
 static void
 test_call__no_credential(void **state)
 {
@@ -591,6 +690,11 @@ main(void)
 		HOUSE_TEST(test_call__tool_call),
 		HOUSE_TEST(test_call__reasoning_only_when_wanted),
 		HOUSE_TEST(test_call__empty_answer_is_an_answer),
+		HOUSE_TEST(test_call__refused_signatures_are_left_out_once),
+		HOUSE_TEST(test_call__refused_signatures_never_lead_to_a_third_try),
+		HOUSE_TEST(test_call__without_signatures_there_is_nothing_to_try),
+		HOUSE_TEST(test_call__no_second_try_after_output),
+		HOUSE_TEST(test_call__cancelled_by_the_warning_of_a_second_try),
 		HOUSE_TEST(test_call__no_credential),
 		HOUSE_TEST(test_call__optional_key_is_sent_only_when_there_is_one),
 		HOUSE_TEST(test_call__unknown_provider),

@@ -41,6 +41,7 @@ test_refuse__every_recorded_error(void **state)
 		        json_string_value(json_object_get(file, "class"))) != 0)
 			fail_msg("%s: %s", entry->d_name, failure_class_name(f.class));
 		assert_string_not_equal(f.message, "");
+		assert_false(f.unsigned_may_pass);
 		assert_string_equal(f.request_id, "req_ex01");
 		free(body);
 		json_decref(file);

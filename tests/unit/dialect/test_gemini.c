@@ -1010,6 +1010,8 @@ test_gemini_refuse__every_recorded_error(void **state)
 		if (strcmp(failure_class_name(f.class),
 		        json_string_value(json_object_get(file, "class"))) != 0)
 			fail_msg("%s: %s", path, failure_class_name(f.class));
+		assert_int_equal(f.unsigned_may_pass,
+		    strstr(entry->d_name, "thought-signature") != NULL);
 		wait = json_object_get(file, "wait_ms");
 		if (wait != NULL)
 			assert_int_equal(f.wait_ms, json_integer_value(wait));

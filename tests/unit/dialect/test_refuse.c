@@ -75,12 +75,56 @@ run_error(const char *path, const struct provider *p)
 	if (strcmp(failure_class_name(f.class), class) != 0)
 		fail_msg("%s: %s instead of %s", path, failure_class_name(f.class), class);
 	assert_int_equal(f.http_status, status);
+	assert_false(f.unsigned_may_pass);
 	if (wait != NULL)
 		assert_int_equal(f.wait_ms, json_integer_value(wait));
 	if (body != NULL)
 		assert_string_not_equal(f.message, "");
 	free(text);
 	json_decref(file);
+}
+
+/* The sentences are all there is; they reach us through gateways, too. */
+static void
+test_refuse__signatures_that_are_not_taken_back(void **state)
+{
+	static const struct {
+		const char *dialect;
+		int status;
+		const char *body;
+		bool unsigned_may_pass;
+	} rows[] = {
+		{ "gemini", 400, "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"message\":"
+		    "\"Corrupted thought signature.\"}}", true },
+		{ "gemini", 400, "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"message\":\"Unable to "
+		    "submit request because Thought signature is not valid..\"}}", true },
+		{ "gemini", 400, "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"message\":"
+		    "\"Unknown name: signature\"}}", false },
+		{ "gemini", 503, "{\"error\":{\"status\":\"UNAVAILABLE\",\"message\":"
+		    "\"thought signature service\"}}", false },
+		{ "anthropic-messages", 400, "{\"type\":\"error\",\"error\":{\"type\":"
+		    "\"invalid_request_error\",\"message\":\"messages.1.content.0: Invalid `signature` in "
+		    "`thinking` block\"}}", true },
+		{ "anthropic-messages", 400, "{\"type\":\"error\",\"error\":{\"type\":"
+		    "\"invalid_request_error\",\"message\":\"messages.3.content.1: "
+		    "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be "
+		    "modified.\"}}", true },
+		{ "anthropic-messages", 400, "{\"type\":\"error\",\"error\":{\"type\":"
+		    "\"invalid_request_error\",\"message\":\"thinking.budget_tokens: too small\"}}", false },
+		{ "openai-chat", 400, "{\"error\":{\"code\":400,\"message\":\"Provider returned error\","
+		    "\"metadata\":{\"raw\":\"Corrupted thought signature.\"}}}", true },
+		{ "openai-chat", 400, "{\"error\":{\"message\":\"no thought given\"}}", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct wire_head head = { rows[i].status, NULL, 0 };
+		struct failure f;
+
+		dialect_find(rows[i].dialect)->refuse(NULL, &head, slice_of(rows[i].body), NOW_MS, &f);
+		if (f.unsigned_may_pass != rows[i].unsigned_may_pass)
+			fail_msg("%s", rows[i].body);
+	}
 }
 
 static void
@@ -370,6 +414,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refuse__every_recorded_error),
+		cmocka_unit_test(test_refuse__signatures_that_are_not_taken_back),
 		cmocka_unit_test(test_refuse__insufficient_quota_depends_on_the_house),
 		cmocka_unit_test(test_refuse__statuses_without_a_body),
 		cmocka_unit_test(test_refuse__the_recorded_429_head),

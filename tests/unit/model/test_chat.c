@@ -227,6 +227,40 @@ test_chat__options_have_ranges(void **state)
 	check(r, "options.schema");
 }
 
+static void
+test_chat__only_the_signers_signatures_are_dropped(void **state)
+{
+	struct chat_request *r = hello();
+	struct chat_message *m = chat_add_message(r, ROLE_ASSISTANT);
+	struct part *p;
+
+	(void)state;
+	p = chat_add_part(m, PART_REASONING);
+	text_set(&p->signature, "a", 1);
+	p->signed_by = xstrdup("google:m1");
+	p = chat_add_part(m, PART_REASONING);
+	text_set(&p->signature, "b", 1);
+	p->signed_by = xstrdup("other:m1");
+	assert_true(chat_drop_signatures(r, "google:m1"));
+	assert_true(r->signatures_refused);
+	m = &r->messages[r->message_count - 1];
+	assert_null(m->parts[0].signature.data);
+	assert_null(m->parts[0].signed_by);
+	assert_string_equal(m->parts[1].signature.data, "b");
+	assert_false(chat_drop_signatures(r, "google:m1"));
+	chat_request_free(r);
+
+	r = hello();
+	assert_false(chat_drop_signatures(r, "google:m1"));
+	chat_request_free(r);
+	/* a call without a signature can be told to have none */
+	r = hello();
+	chat_add_part(chat_add_message(r, ROLE_ASSISTANT), PART_TOOL_CALL);
+	assert_true(chat_drop_signatures(r, "google:m1"));
+	assert_false(chat_drop_signatures(r, "google:m1"));
+	chat_request_free(r);
+}
+
 int
 main(void)
 {
@@ -238,6 +272,7 @@ main(void)
 		cmocka_unit_test(test_chat__parts_belong_to_roles),
 		cmocka_unit_test(test_chat__tools_are_sound),
 		cmocka_unit_test(test_chat__options_have_ranges),
+		cmocka_unit_test(test_chat__only_the_signers_signatures_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
