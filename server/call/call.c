@@ -193,7 +193,8 @@ call_fail(struct call *c, const struct failure *f)
 static bool
 is_output(enum event_type t)
 {
-	return t == EVENT_TEXT || t == EVENT_REASONING || t == EVENT_TOOL_CALL;
+	return t == EVENT_TEXT || t == EVENT_REASONING || t == EVENT_REASONING_END ||
+	    t == EVENT_TOOL_CALL;
 }
 
 static void

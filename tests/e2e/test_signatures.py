@@ -170,3 +170,42 @@ def test_a_refused_thinking_block_is_tried_once_without(daemon, claude):
     refused, second = claude.requests[-2:]
     assert SIGNATURE.encode() in refused.body and SIGNATURE.encode() not in second.body
     assert [part["type"] for part in sent_answer(second)] == ["tool_use"]
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_the_content_of_a_run_goes_back_as_it_is(daemon, claude, redacted):
+    """prompt.run: its content is the assistant's message of the next turn, signatures included."""
+    claude.script(thinking_with_a_call(redacted))
+    with daemon.rpc() as c:
+        r = c.call("prompt.run", text="weather?", ref="claude:m1", tools=TOOLS, reasoning=True, options={"stream": True})
+        assert r["reasoning"] == "Two cities. ñ\n" and r["stop"] == "tool_call"
+        thought = {"type": "reasoning", "text": "Two cities. ñ\n", "signature": SIGNATURE, "signed_by": "claude:m1"}
+        hidden = {"type": "reasoning", "signature": "b3BhcXVl", "signed_by": "claude:m1", "redacted": True}
+        call = {"type": "tool_call", "id": "toolu_1", "name": "get_weather", "arguments": '{"city": "Oslo"}'}
+        assert r["content"] == [thought, *[hidden] * redacted, call]
+        again = c.call("prompt.run", ref="claude:m1", tools=TOOLS, options={"stream": False}, messages=[
+            {"role": "user", "content": "weather?"}, {"role": "assistant", "content": r["content"]},
+            {"role": "tool", "tool_call_id": "toolu_1", "content": "snow"}])
+        assert again["text"] == "snow" and "content" not in again  # nobody asked for the reasoning
+    sent = sent_answer(claude.requests[-1])
+    assert sent[0] == {"type": "thinking", "thinking": "Two cities. ñ\n", "signature": SIGNATURE}
+    assert ({"type": "redacted_thinking", "data": "b3BhcXVl"} in sent) == redacted
+    assert sent[-1] == {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Oslo"}}
+
+
+def test_the_content_of_a_run_keeps_the_order(daemon, claude):
+    """Thinking between two texts stays between them; what nobody signed is left out."""
+    blocks = [{"type": "thinking", "thinking": "one", "signature": "c2ln"}, {"type": "text", "text": "First."},
+              {"type": "thinking", "thinking": "not signed"}, {"type": "text", "text": " Then."},
+              {"type": "thinking", "thinking": "", "signature": "b21pdHRlZA=="}, {"type": "text", "text": "Last."}]
+    claude.default = reply(200, {"type": "message", "id": "msg_3", "role": "assistant", "model": "m1", "stop_reason": "end_turn",
+                                 "content": blocks, "usage": {"input_tokens": 1, "output_tokens": 1}})
+    with daemon.rpc() as c:
+        r = c.call("prompt.run", text="go", ref="claude:m1", reasoning=True, options={"stream": False})
+        assert r["text"] == "First. Then.Last." and r["reasoning"] == "onenot signed"
+        assert [(p["type"], p.get("text"), p.get("signature")) for p in r["content"]] == [
+            ("reasoning", "one", "c2ln"), ("text", "First.", None), ("text", " Then.", None), ("reasoning", None, "b21pdHRlZA=="),
+            ("text", "Last.", None)]
+        c.call("prompt.run", ref="claude:m1", options={"stream": False}, messages=[
+            {"role": "user", "content": "go"}, {"role": "assistant", "content": r["content"]}, {"role": "user", "content": "on"}])
+    assert [b.get("signature") for b in sent_answer(claude.requests[-1])] == ["c2ln", None, None, "b21pdHRlZA==", None]

@@ -2,15 +2,21 @@
 #include <stdlib.h>
 
 #include "protocol/base/str.h"
+#include "protocol/limits.h"
+#include "server/rpc/methods/content.h"
 #include "server/rpc/methods/prompts.h"
 
-/* The reply must fit the connection's out-queue beside whatever else waits there. */
 #define RUN_TEXT_MAX ((size_t)2 << 20)
+#define RUN_CONTENT_MAX ((size_t)4 << 20)
+/* The reply must fit the connection's out-queue beside whatever else waits there. */
+#define RUN_REPLY_MAX (LIMIT_OUT_HARD - RUN_TEXT_MAX)
 
 struct run {
 	struct prompt prompt;
 	struct rpc_request *req; /* NULL when it is answered */
 	struct buf text, reasoning;
+	bool wants_content; /* with reasoning: what of it goes back to whom signed it */
+	struct content content;
 };
 
 static struct run *
@@ -26,6 +32,7 @@ run_clear(struct prompt *p)
 
 	buf_clear(&r->text);
 	buf_clear(&r->reasoning);
+	content_clear(&r->content);
 }
 
 static void
@@ -58,11 +65,27 @@ on_start(void *arg, const struct call_start *start)
 	prompt_started(&r->prompt, start);
 }
 
+static size_t
+reply_bytes(const struct run *r)
+{
+	return r->text.len + r->reasoning.len + r->content.parts.len + r->prompt.tools.bytes;
+}
+
+static int
+on_tool_event(struct run *r, const struct event *e)
+{
+	const struct tool_call *whole;
+	int rc = tool_calls_event(&r->prompt.tools, e, &whole);
+
+	if (rc == 0 && whole != NULL && r->wants_content)
+		rc = content_tool_call(&r->content, whole, r->prompt.signed_by);
+	return rc;
+}
+
 static void
 on_event(void *arg, const struct event *e)
 {
 	struct run *r = arg;
-	const struct tool_call *whole;
 	int rc = 0;
 
 	switch (e->type) {
@@ -75,7 +98,7 @@ on_event(void *arg, const struct event *e)
 	case EVENT_TOOL_CALL:
 	case EVENT_TOOL_ARGS:
 	case EVENT_TOOL_END:
-		rc = tool_calls_event(&r->prompt.tools, e, &whole);
+		rc = on_tool_event(r, e);
 		break;
 	case EVENT_REASONING_END:
 	case EVENT_LIMITS:
@@ -86,7 +109,9 @@ on_event(void *arg, const struct event *e)
 	case EVENT_ERROR:
 		break;
 	}
-	if (rc != 0)
+	if (rc == 0 && r->wants_content)
+		rc = content_event(&r->content, e, r->prompt.signed_by);
+	if (rc != 0 || reply_bytes(r) > RUN_REPLY_MAX)
 		give_up(r);
 }
 
@@ -114,6 +139,8 @@ run_finish(struct run *r, const struct call_end *e)
 		}
 		pack_array_end(p);
 	}
+	if (r->wants_content)
+		content_pack(&r->content, p);
 	pack_usage(p, &e->usage);
 	pack_kv_str(p, "ref", r->prompt.ref);
 	pack_kv_str(p, "stop", stop_reason_name(e->stop));
@@ -129,6 +156,10 @@ on_end(void *arg, const struct call_end *e)
 	r->prompt.call = NULL;
 	if (e->code != 0) {
 		run_fail(r, e->error);
+		return;
+	}
+	if (r->wants_content && content_end(&r->content) != 0) {
+		give_up(r);
 		return;
 	}
 	if (r->req != NULL)
@@ -156,6 +187,8 @@ run_start(struct rpc_request *req)
 	r->req = req;
 	buf_init(&r->text, RUN_TEXT_MAX);
 	buf_init(&r->reasoning, RUN_TEXT_MAX);
+	r->wants_content = rpc_bool(req, "reasoning", false);
+	content_init(&r->content, RUN_CONTENT_MAX);
 	prompt_join(rpc_parts(req)->prompts, &r->prompt, rpc_conn(req), NULL, run_clear);
 	if (prompt_open(&r->prompt, req, &run_watch, &err) != 0) {
 		prompt_bury(&r->prompt);
