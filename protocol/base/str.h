@@ -42,6 +42,8 @@ bool utf8_repair(struct buf *out, const char *s, size_t n);
  * C1 controls and bidi overrides (U+202A..E, U+2066..9, U+200E/F, U+061C) become \xNN or \u{NNNN}
  * escapes; invalid UTF-8 becomes \xNN. */
 void text_escape(struct buf *out, const char *s, size_t n, bool keep_lines);
+/* Appends s as a piece of a URL's path or query: what is not unreserved (RFC 3986) becomes %XX. */
+void text_percent_encode(struct buf *out, struct slice s);
 
 /* UX.md section 4: [a-z0-9][a-z0-9._-]{0,63} */
 bool name_valid(const char *s);

@@ -1,4 +1,4 @@
-/* text.c - text made harmless for terminals and log lines. */
+/* text.c - text made harmless for terminals, log lines and URLs. */
 #include <stdio.h>
 
 #include "protocol/base/buf.h"
@@ -60,5 +60,20 @@ text_escape(struct buf *out, const char *s, size_t n, bool keep_lines)
 			break;
 		i += text_escape_unit(s + i, n - i, keep_lines, unit);
 		buf_adds(out, unit);
+	}
+}
+
+void
+text_percent_encode(struct buf *out, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		char c = s.data[i];
+		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '.' || c == '_' || c == '~';
+
+		if (plain)
+			(void)buf_addc(out, c);
+		else
+			(void)buf_addf(out, "%%%02X", (unsigned char)c);
 	}
 }

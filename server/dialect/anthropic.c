@@ -240,6 +240,8 @@ out:
 	return r;
 }
 
+static const struct list_pages pages = { "has_more", "last_id", "after_id" };
+
 const struct dialect dialect_anthropic_messages = {
 	.name = "anthropic-messages",
 	.carrier = CARRIER_HTTP,
@@ -256,4 +258,5 @@ const struct dialect dialect_anthropic_messages = {
 	.limits = anthropic_limits,
 	.list_request = list_request,
 	.list_reply = list_reply,
+	.pages = &pages,
 };

@@ -21,6 +21,13 @@ struct dialect_target {
 	const char *model; /* the upstream id */
 };
 
+/* How a list of models goes on when it does not end with its first page. */
+struct list_pages {
+	const char *more;      /* a member that is true when there is more; NULL = the cursor alone tells */
+	const char *cursor;    /* a member: where the next page begins */
+	const char *parameter; /* of the query, takes the cursor */
+};
+
 struct dialect {
 	const char *name;
 	enum carrier_kind carrier;
@@ -67,6 +74,8 @@ struct dialect {
 	int (*list_request)(const struct provider *p, struct wire_request *out);
 	int (*list_reply)(struct slice json, void (*each)(void *arg, const struct listed_model *m),
 	    void *arg);
+	/* NULL where a list is one page; else see pages.h. */
+	const struct list_pages *pages;
 	/* One more request per model where the list leaves out what matters (Ollama's /api/show); NULL where
 	 * it does not. The reply completes *m, whose slices are borrowed from json. */
 	int (*show_request)(const struct provider *p, struct slice model, struct wire_request *out);

@@ -75,15 +75,7 @@ gemini_path(const struct dialect_target *to, struct wire_request *out, struct er
 	(void)buf_adds(&path, gemini_version(to->provider));
 	(void)buf_adds(&path, tuned ? "/tunedModels/" : "/models/");
 	id += tuned ? 12 : 0;
-	for (const char *p = id; *p != '\0'; p++) {
-		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-		    (*p >= '0' && *p <= '9') || strchr("-._~", *p) != NULL;
-
-		if (plain)
-			(void)buf_addc(&path, *p);
-		else
-			(void)buf_addf(&path, "%%%02X", (unsigned char)*p);
-	}
+	text_percent_encode(&path, slice_of(id));
 	(void)buf_adds(&path, out->stream ? ":streamGenerateContent?alt=sse" : ":generateContent");
 	if (*id == '\0' || path.len >= sizeof out->path)
 		r = error_field(err, "model", "the model's name is empty or too long");
@@ -185,6 +177,8 @@ out:
 	return r;
 }
 
+static const struct list_pages pages = { NULL, "nextPageToken", "pageToken" };
+
 const struct dialect dialect_gemini = {
 	.name = "gemini",
 	.carrier = CARRIER_HTTP,
@@ -200,4 +194,5 @@ const struct dialect dialect_gemini = {
 	.refuse = gemini_refuse,
 	.list_request = list_request,
 	.list_reply = list_reply,
+	.pages = &pages,
 };

@@ -30,7 +30,7 @@ enum auth_style { AUTH_STYLE_NONE, AUTH_STYLE_BEARER, AUTH_STYLE_X_API_KEY, AUTH
 /* What a dialect's encode makes. Cleared with wire_request_clear. */
 struct wire_request {
 	const char *method; /* "POST", "GET"; static */
-	char path[256];     /* below the base URL: "/chat/completions" */
+	char path[1024];    /* below the base URL: "/chat/completions" */
 	struct {
 		char name[48];
 		char value[256];

@@ -34,7 +34,8 @@ send_to(struct sent *s, const char *base_url, const char *model, const struct ch
 		if (s->body == NULL)
 			fail_msg("%s in %s", problem.text, req.body.data);
 		assert_string_equal(req.method, "POST");
-		snprintf(s->path, sizeof s->path, "%s", req.path);
+		assert_true(strlen(req.path) < sizeof s->path);
+		strcpy(s->path, req.path);
 		for (size_t i = 0; i < req.header_count; i++)
 			if (strcmp(req.headers[i].name, "anthropic-version") == 0)
 				snprintf(s->version, sizeof s->version, "%s", req.headers[i].value);

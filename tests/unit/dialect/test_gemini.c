@@ -28,7 +28,7 @@ provider_at(const char *base_url, const char *feature)
 /* Encodes and parses; NULL when it was refused. */
 static json_t *
 encode_at(const char *base_url, const char *model, const char *feature,
-    const struct chat_request *c, struct heard *h, char path[256], struct error *err)
+    const struct chat_request *c, struct heard *h, char path[1024], struct error *err)
 {
 	struct provider *p = provider_at(base_url, feature);
 	struct dialect_target to = { p, model };
@@ -232,7 +232,7 @@ test_gemini_encode__paths(void **state)
 	struct chat_request *c = hello();
 	struct heard h;
 	struct error err;
-	char path[256];
+	char path[1024];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
