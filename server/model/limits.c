@@ -34,6 +34,13 @@ is_told(const struct limits *l, const char *name, int64_t now_ms)
 	return false;
 }
 
+static void
+remove_at(struct limits *l, size_t i)
+{
+	memmove(&l->of[i], &l->of[i + 1], (l->count - i - 1) * sizeof l->of[0]);
+	l->count--;
+}
+
 void
 limits_merge(struct limits *into, const struct limits *later)
 {
@@ -44,6 +51,10 @@ limits_merge(struct limits *into, const struct limits *later)
 			continue;
 		if ((at = limits_name(into, later->of[i].name)) == NULL)
 			continue;
+		if (later->of[i].none) {
+			remove_at(into, (size_t)(at - into->of));
+			continue;
+		}
 		*at = later->of[i];
 		if (later->at_ms > 0 && at->resets_ms > later->at_ms + FAR_MS)
 			at->resets_ms = 0;
@@ -68,7 +79,7 @@ limits_wall(const struct limits *l, int64_t now_ms)
 	for (size_t i = 0; i < l->count; i++) {
 		const struct limit *at = &l->of[i];
 
-		if (at->estimated || (!at->rejected && at->remaining != 0))
+		if (at->estimated || at->partial || (!at->rejected && at->remaining != 0))
 			continue;
 		if (limit_resets_ms(l, at) <= now_ms)
 			continue;

@@ -11,12 +11,17 @@
 
 /* One dimension. Unknown: -1, used_permille too; times 0. */
 struct limit {
-	char name[32];          /* requests tokens input-tokens output-tokens 5h 7d credit ... */
+	char name[32];          /* requests tokens input-tokens output-tokens 5h 7d
+	                         * credit (what the key may still cost) balance (what the account has)
+	                         * free-requests ... */
 	int64_t limit, remaining;
 	int32_t used_permille;  /* of a window whose size is not told; may exceed 1000 */
 	int64_t resets_ms;      /* wall clock */
 	bool rejected;          /* this one refuses requests until it resets */
 	bool estimated;         /* counted by us against the provider's definition, not told */
+	bool microusd;          /* limit and remaining are money: millionths of a US dollar */
+	bool none;              /* there is no such limit: a merge takes away what was known of it */
+	bool partial;           /* counts for some models only: nothing else has to wait for it */
 };
 
 struct limits {
@@ -29,7 +34,7 @@ struct limits {
 struct limit *limits_name(struct limits *l, const char *name);
 /* The dimension that stands in the way at now_ms: rejected, or nothing remaining, and not reset yet; the one
  * that resets last. NULL = none. One whose reset is unknown counts for a minute after the reading. What we
- * have counted ourselves stands in nobody's way. */
+ * have counted ourselves, and what is partial, stands in nobody's way. */
 const struct limit *limits_wall(const struct limits *l, int64_t now_ms);
 /* When that dimension lets requests through again. */
 int64_t limit_resets_ms(const struct limits *l, const struct limit *of);

@@ -1,11 +1,14 @@
 /* fuzz_lists.c - what servers say of their models becomes a roster whose entries are safe to store and to
- * show. The first byte picks the reader. */
+ * show, the next page a request of bounded size, and what they say of a key limits that can be true. The
+ * first byte picks the reader. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/dialect/account.h"
 #include "server/dialect/dialect.h"
 #include "server/dialect/local_lists.h"
+#include "server/dialect/pages.h"
 #include "server/model/roster.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,6 +54,42 @@ check(const struct roster *r)
 	}
 }
 
+static void
+read_page(const char *dialect, struct slice text, struct roster *r)
+{
+	const struct dialect *d = dialect_find(dialect);
+	char cursor[PAGE_CURSOR_SIZE] = "";
+	struct wire_request wire;
+
+	d->list_reply(text, keep, r);
+	if (list_next_page(d, text, cursor) != 1) {
+		must(cursor[0] == '\0');
+		return;
+	}
+	must(cursor[0] != '\0' && strlen(cursor) < sizeof cursor);
+	wire_request_init(&wire);
+	if (list_page_request(d, NULL, cursor, &wire) == 0)
+		must(strpbrk(wire.path, " #\r\n\t") == NULL);
+	wire_request_clear(&wire);
+}
+
+static void
+read_account(struct slice text)
+{
+	const int64_t now = 1795330000000, month = (int64_t)31 * 24 * 3600 * 1000;
+	struct account a = { .key_expires_ms = 0 };
+
+	account_key_reply(text, now, &a);
+	account_credits_reply(text, now, &a);
+	must(a.key_expires_ms >= 0 && a.limits.count <= LIMITS_MAX);
+	for (size_t i = 0; i < a.limits.count; i++) {
+		const struct limit *l = &a.limits.of[i];
+
+		must(l->limit >= -1 && l->remaining >= -1 && !l->rejected);
+		must(l->resets_ms == 0 || (l->resets_ms > now && l->resets_ms <= now + month));
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -60,7 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	text = (struct slice){ (const char *)data + 1, size - 1 };
-	switch (data[0] % 5) {
+	switch (data[0] % 8) {
 	case 0:
 		lmstudio_list_reply(text, keep, &r);
 		break;
@@ -75,6 +114,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		dialect_find("openai-chat")->list_reply(text, keep, &r);
+		break;
+	case 5:
+		read_page("anthropic-messages", text, &r);
+		break;
+	case 6:
+		read_page("gemini", text, &r);
+		break;
+	case 7:
+		read_account(text);
 		break;
 	}
 	roster_sort(&r);

@@ -158,6 +158,36 @@ test_limits__an_estimate_gives_way(void **state)
 	assert_int_equal(all.count, 1);
 }
 
+static void
+test_limits__what_counts_for_some_models_is_no_wall(void **state)
+{
+	struct limits l = { .count = 0 };
+
+	(void)state;
+	add(&l, "free-requests", 0, NOW_MS + DAY_MS)->partial = true;
+	assert_null(limits_wall(&l, NOW_MS));
+	add(&l, "credit", 0, NOW_MS + DAY_MS)->microusd = true;
+	assert_string_equal(limits_wall(&l, NOW_MS)->name, "credit");
+}
+
+static void
+test_limits__a_limit_that_is_none_any_more_goes(void **state)
+{
+	struct limits l = { .count = 0 }, later = { .count = 0 };
+
+	(void)state;
+	add(&l, "requests", 5, NOW_MS + 1000);
+	add(&l, "credit", 100, 0);
+	add(&l, "tokens", 7, NOW_MS + 1000);
+	add(&later, "credit", -1, 0)->none = true;
+	add(&later, "balance", -1, 0)->none = true;
+	limits_merge(&l, &later);
+	assert_int_equal(l.count, 2);
+	assert_string_equal(l.of[0].name, "requests");
+	assert_string_equal(l.of[1].name, "tokens");
+	assert_int_equal(l.of[1].remaining, 7);
+}
+
 int
 main(void)
 {
@@ -169,6 +199,8 @@ main(void)
 		cmocka_unit_test(test_limits__a_later_reading_replaces_its_own_names),
 		cmocka_unit_test(test_limits__a_reset_years_away_is_not_believed),
 		cmocka_unit_test(test_limits__an_estimate_gives_way),
+		cmocka_unit_test(test_limits__what_counts_for_some_models_is_no_wall),
+		cmocka_unit_test(test_limits__a_limit_that_is_none_any_more_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
