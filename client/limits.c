@@ -11,18 +11,21 @@
 static const char *
 amount(struct app *a, const struct value *l)
 {
-	int64_t limit = value_int(value_get(l, "limit"), -1),
-		left = value_int(value_get(l, "remaining"), -1),
+	bool money = value_get(l, "limit_microusd") != NULL ||
+		value_get(l, "remaining_microusd") != NULL;
+	int64_t limit = value_int(value_get(l, money ? "limit_microusd" : "limit"), -1),
+		left = value_int(value_get(l, money ? "remaining_microusd" : "remaining"), -1),
 		used = value_int(value_get(l, "used_permille"), -1);
+	const char *(*words)(struct app *, int64_t) = money ? out_money : out_count;
 
 	if (limit >= 0 && left >= 0)
-		return app_format(a, " %s of %s", out_count(a, left), out_count(a, limit));
+		return app_format(a, " %s of %s", words(a, left), words(a, limit));
 	if (left >= 0)
-		return app_format(a, " %s left", out_count(a, left));
+		return app_format(a, " %s left", words(a, left));
 	if (used >= 0)
 		return app_format(a, " %lld %% used", (long long)((used + 5) / 10));
 	if (limit >= 0)
-		return app_format(a, " at most %s", out_count(a, limit));
+		return app_format(a, " at most %s", words(a, limit));
 	return "";
 }
 

@@ -22,9 +22,10 @@ struct outcome {
 	bool refused;     /* the request itself failed: there is no result */
 	const char *ref;
 	int64_t latency_ms, models, first_token_ms;
+	bool answers;
 	const char *warnings[WARNINGS_MAX];
 	size_t warning_count;
-	const char *key, *limits; /* of its provider, "" = nothing known */
+	const char *key, *limits; /* in words, "" = nothing known */
 	const char *json;         /* the result as it came */
 };
 
@@ -58,6 +59,23 @@ keep_json(struct app *a, const struct value *v)
 	return out;
 }
 
+/* "key …f3a9 ok": which one it was, and what the provider thought of it. */
+static const char *
+key_words(struct app *a, const struct value *key)
+{
+	const char *last4 = app_member(a, key, "last4"), *label = app_member(a, key, "label");
+	const struct value *valid = value_get(key, "valid");
+	const char *which = *last4 != '\0' ? app_format(a, " %s%s", a->utf8 ? "…" : "..", last4) : "";
+
+	if (key == NULL)
+		return "";
+	if (strcmp(label, "default") != 0)
+		which = app_format(a, " %s%s", label, which);
+	if (valid == NULL)
+		return app_format(a, "key%s", which);
+	return app_format(a, "key%s %s", which, value_bool(valid, false) ? "ok" : "rejected");
+}
+
 /* err: the request's own error, NULL when v is a result. */
 static void
 read_outcome(struct app *a, struct outcome *o, const struct value *v, const struct error *err)
@@ -78,6 +96,9 @@ read_outcome(struct app *a, struct outcome *o, const struct value *v, const stru
 	o->latency_ms = value_int(value_get(v, "latency_ms"), -1);
 	o->models = value_int(value_get(v, "models"), -1);
 	o->first_token_ms = value_int(value_get(v, "first_token_ms"), -1);
+	o->answers = value_bool(value_get(v, "answers"), false);
+	o->key = key_words(a, value_get(v, "key"));
+	o->limits = limits_words(a, value_get(v, "limits"), term_wall_ms());
 	for (size_t i = 0; i < value_size(warnings) && o->warning_count < WARNINGS_MAX; i++)
 		o->warnings[o->warning_count++] = app_text(a, value_at(warnings, i));
 	if (a->form == FORM_JSON)
@@ -113,46 +134,6 @@ ask_all(struct checks *c, bool deep, struct error *err)
 	return r;
 }
 
-/* Whether ref is the provider itself or a model of it. */
-static bool
-is_of(const char *ref, const struct value *provider)
-{
-	struct slice name = value_slice(value_get(provider, "name"));
-
-	return name.len > 0 && strncmp(ref, name.data, name.len) == 0 &&
-	       (ref[name.len] == '\0' || ref[name.len] == ':');
-}
-
-static void
-set_standing(struct app *a, struct outcome *o, const struct value *provider)
-{
-	const char *last4 = app_member(a, value_get(provider, "key"), "last4");
-
-	if (*last4 != '\0')
-		o->key = app_format(a, "key %s%s", a->utf8 ? "…" : "..", last4);
-	o->limits = limits_words(a, value_get(provider, "limits"), term_wall_ms());
-}
-
-/* The keys that were used, and what is left now: for people only, and never worth a failure. */
-static void
-add_standing(struct checks *c)
-{
-	struct app *a = c->a;
-	struct error ignored = ERROR_INIT;
-	const struct value *result, *list;
-
-	if (a->form != FORM_TEXT)
-		return;
-	link_begin(a, "provider.list");
-	if (link_try(a, &result, &ignored) != 0)
-		return;
-	list = value_get(result, "providers");
-	for (size_t i = 0; i < c->count; i++)
-		for (size_t k = 0; k < value_size(list); k++)
-			if (!c->of[i].refused && is_of(c->of[i].ref, value_at(list, k)))
-				set_standing(a, &c->of[i], value_at(list, k));
-}
-
 static void
 print_ok(struct app *a, const struct outcome *o)
 {
@@ -162,17 +143,17 @@ print_ok(struct app *a, const struct outcome *o)
 		return;
 	}
 	printf("%s%s%s %s", sgr_out(a, "32"), glyph_ok(a), sgr_out(a, "0"), o->ref);
+	if (*o->key != '\0')
+		printf("  %s", o->key);
 	if (o->latency_ms >= 0)
 		printf("  reachable (%lld ms)", (long long)o->latency_ms);
 	if (o->models >= 0)
 		printf("  %lld model%s", (long long)o->models, o->models == 1 ? "" : "s");
 	if (o->first_token_ms >= 0)
 		printf("  model answers (%lld ms)", (long long)o->first_token_ms);
-	if (*o->key != '\0')
-		printf("  %s", o->key);
+	else if (o->answers)
+		printf("  model answers");
 	putchar('\n');
-	for (size_t i = 0; i < o->warning_count; i++)
-		printf("  %swarning%s: %s\n", sgr_out(a, "33"), sgr_out(a, "0"), o->warnings[i]);
 }
 
 static void
@@ -200,6 +181,10 @@ print_outcome(struct app *a, const struct outcome *o)
 		print_ok(a, o);
 	else
 		print_bad(a, o);
+	if (a->form == FORM_PLAIN)
+		return o->err.code != 0 ? error_exit_code(o->err.code) : 0;
+	for (size_t i = 0; i < o->warning_count; i++)
+		printf("  %swarning%s: %s\n", sgr_out(a, "33"), sgr_out(a, "0"), o->warnings[i]);
 	if (*o->limits != '\0')
 		printf("  limits: %s\n", o->limits);
 	return o->err.code != 0 ? error_exit_code(o->err.code) : 0;
@@ -234,7 +219,6 @@ check_many(struct app *a, const char *const *names, size_t n, bool deep, struct 
 		free(c.of);
 		return link_fail(a, &err);
 	}
-	add_standing(&c);
 	for (size_t i = 0; i < n; i++) {
 		r = w != NULL ? outcome_json(&c.of[i], w) : print_outcome(a, &c.of[i]);
 		if (worst == 0)

@@ -34,7 +34,32 @@ listing_free(struct listing *l)
 	provider_free(l->provider);
 	loop_timer_free(l->patience);
 	free(l->label);
+	free(l->warning);
 	free(l);
+}
+
+void
+listing_warn(struct listing *l, const char *why)
+{
+	struct buf b = BUF_INIT;
+
+	if (l->warning != NULL)
+		return;
+	buf_addf(&b, "the list of models of %s is not whole: %s", l->provider->name, why);
+	l->warning = buf_steal(&b, NULL);
+}
+
+/* Where a gateway was asked about the key itself, its list says nothing about it: it is open to all. */
+static int
+key_valid(const struct listing *l)
+{
+	if (!l->key_sent)
+		return -1;
+	if (!l->listed && l->failure.class == FAILURE_AUTH)
+		return 0;
+	if (l->key_told)
+		return 1;
+	return l->listed && !provider_has_feature(l->provider, "credit-limits") ? 1 : -1;
 }
 
 static void
@@ -48,6 +73,10 @@ listing_conclude(struct listing *l)
 	listing_stop(l);
 	e.latency_ms = l->latency_ms >= 0 ? l->latency_ms : clock_monotonic_ms() - l->started_ms;
 	e.key_sent = l->key_sent;
+	e.key_valid = key_valid(l);
+	e.reached = l->listed || l->reached;
+	e.warning = l->warning;
+	e.account = &l->account;
 	if (!l->listed) {
 		failure_redact(&l->failure);
 		e.failure = &l->failure;
@@ -160,24 +189,39 @@ step_gives_list(enum step s)
 	return s == STEP_NATIVE || s == STEP_NATIVE_OLD || s == STEP_LIST;
 }
 
+/* A later page that did not come ends the list; what came before it stays. */
+static void
+page_over(struct listing *l)
+{
+	if (l->step != STEP_LIST || l->pages == 0 || !l->failed)
+		return;
+	listing_warn(l, "a page of it did not come");
+	l->cursor[0] = '\0';
+	l->failed = false;
+}
+
 static void
 step_over(struct listing *l)
 {
-	bool fine = !l->failed;
+	bool gives = step_gives_list(l->step), fine, more;
 
+	page_over(l);
+	fine = !l->failed;
+	more = fine && l->step == STEP_LIST && l->cursor[0] != '\0';
 	if (!fine && (l->step == STEP_HEALTH || l->step == STEP_LIST ||
 	    (!l->listed && !speaks(&l->failure)))) {
 		listing_conclude(l);
 		return;
 	}
-	if (fine && step_gives_list(l->step) && !l->listed) {
-		l->listed = true;
+	if (fine && gives && l->latency_ms < 0)
 		l->latency_ms = clock_monotonic_ms() - l->asked_ms;
+	if (fine && gives && !more && !l->listed) {
+		l->listed = true;
 		loop_timer_start(l->patience, FACTS_MS < l->timeout_ms ? FACTS_MS : l->timeout_ms);
-	} else if (!fine && step_gives_list(l->step)) {
+	} else if (!fine && gives) {
 		roster_clear(&l->models);
 	}
-	if (l->step != STEP_SHOW || (!fine && !speaks(&l->failure)))
+	if (!more && (l->step != STEP_SHOW || (!fine && !speaks(&l->failure))))
 		l->step++;
 	loop_defer(l->parts->loop, &l->go_on, listing_go_on, l);
 }
@@ -187,6 +231,7 @@ listing_on_head(void *arg, const struct wire_head *head)
 {
 	struct listing *l = arg;
 
+	l->reached = true;
 	if (head->status >= 300)
 		head_copy_set(&l->refusal, head);
 }
@@ -249,7 +294,10 @@ listing_late(void *arg)
 {
 	struct listing *l = arg;
 
-	if (!l->listed) {
+	if (l->pages > 0 && !l->listed) {
+		listing_warn(l, "it took too long");
+		l->listed = true;
+	} else if (!l->listed) {
 		l->judged = false;
 		step_fail_own(l, FAILURE_TIMEOUT, "total");
 	}

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/dialect/local_lists.h"
 
 #define SHOWS_MAX 64 /* models that are asked for one by one */
+#define PAGES_MAX 32 /* of a thousand models each, where we may say so */
 
 /* ---- what an answer says ---- */
 
@@ -80,6 +82,62 @@ read_show(struct listing *l, struct slice body)
 	return 0;
 }
 
+static bool
+can_be_asked_for(const struct listing *l, const char *cursor)
+{
+	struct wire_request wire;
+	int r;
+
+	wire_request_init(&wire);
+	r = list_page_request(l->dialect, l->provider, cursor, &wire);
+	wire_request_clear(&wire);
+	return r == 0;
+}
+
+/* Whatever the server promises: the same page is not asked for twice, and not for ever. */
+static void
+look_for_more(struct listing *l, struct slice body)
+{
+	char next[PAGE_CURSOR_SIZE] = "";
+	int r = list_next_page(l->dialect, body, next);
+	const char *trouble = NULL;
+
+	if (r < 0)
+		trouble = "more was promised, but not where it is";
+	else if (r > 0 && strcmp(next, l->cursor) == 0)
+		trouble = "the same page was named again";
+	else if (r > 0 && (l->pages == PAGES_MAX || l->models.count >= ROSTER_MAX))
+		trouble = "it does not end";
+	else if (r > 0 && !can_be_asked_for(l, next))
+		trouble = "the next page cannot be asked for";
+	if (trouble != NULL) {
+		listing_warn(l, trouble);
+		next[0] = '\0';
+	}
+	memcpy(l->cursor, next, sizeof(l->cursor));
+}
+
+static int
+read_page(struct listing *l, struct slice body)
+{
+	int r = l->dialect->list_reply(body, add_model, l);
+
+	if (r != 0)
+		return r;
+	l->pages++;
+	look_for_more(l, body);
+	return 0;
+}
+
+static int
+read_key(struct listing *l, struct slice body)
+{
+	int r = account_key_reply(body, clock_wall_ms(), &l->account);
+
+	l->key_told = r == 0;
+	return r;
+}
+
 int
 listing_step_read(struct listing *l, struct slice body)
 {
@@ -87,12 +145,16 @@ listing_step_read(struct listing *l, struct slice body)
 	case STEP_HEALTH:
 	case STEP_NONE:
 		return 0;
+	case STEP_KEY:
+		return read_key(l, body);
 	case STEP_NATIVE:
 		return lmstudio_list_reply(body, add_model, l);
 	case STEP_NATIVE_OLD:
 		return lmstudio_old_list_reply(body, add_model, l);
 	case STEP_LIST:
-		return l->dialect->list_reply(body, add_model, l);
+		return read_page(l, body);
+	case STEP_CREDITS:
+		return account_credits_reply(body, clock_wall_ms(), &l->account);
 	case STEP_LOADED:
 		return read_loaded(l, body);
 	case STEP_PROPS:
@@ -159,6 +221,21 @@ show_request(struct listing *l, struct wire_request *out)
 	return false;
 }
 
+static bool
+asks_about_key(const struct listing *l)
+{
+	return provider_has_feature(l->provider, "credit-limits") &&
+	    credentials_find(l->parts->credentials, l->provider->name, l->label) != NULL;
+}
+
+static bool
+page_request(const struct listing *l, struct wire_request *out)
+{
+	if (l->cursor[0] == '\0')
+		return l->dialect->list_request(l->provider, out) == 0;
+	return list_page_request(l->dialect, l->provider, l->cursor, out) == 0;
+}
+
 bool
 listing_step_request(struct listing *l, struct wire_request *out)
 {
@@ -173,6 +250,9 @@ listing_step_request(struct listing *l, struct wire_request *out)
 	case STEP_HEALTH:
 		there = health_request(l, &list, out);
 		break;
+	case STEP_KEY:
+		there = asks_about_key(l) && beside_list(&list, "/models", "/key", out);
+		break;
 	case STEP_NATIVE:
 		there = provider_has_feature(l->provider, "lmstudio-api") &&
 		    own_path(out, "/api/v1/models");
@@ -182,7 +262,10 @@ listing_step_request(struct listing *l, struct wire_request *out)
 		    own_path(out, "/api/v0/models");
 		break;
 	case STEP_LIST:
-		there = !l->listed && l->dialect->list_request(l->provider, out) == 0;
+		there = !l->listed && page_request(l, out);
+		break;
+	case STEP_CREDITS:
+		there = l->key_told && beside_list(&list, "/models", "/credits", out);
 		break;
 	case STEP_LOADED:
 		there = beside_list(&list, "/api/tags", "/api/ps", out);

@@ -26,6 +26,8 @@ struct probe {
 	struct login *login;
 	struct call *call;
 	int64_t latency_ms, models, first_token_ms;
+	int key_valid, reachable, answers;
+	char *warning;
 
 	bool dead;
 	struct loop_deferred begin;
@@ -50,6 +52,7 @@ probe_free(struct probe *p)
 	listing_free(p->listing);
 	login_free(p->login);
 	target_clear(&p->target);
+	free(p->warning);
 	free(p);
 }
 
@@ -84,6 +87,10 @@ probe_done(struct probe *p, const struct error *err)
 		.latency_ms = p->latency_ms,
 		.models = p->models,
 		.first_token_ms = p->first_token_ms,
+		.key_valid = p->key_valid,
+		.reachable = p->reachable,
+		.answers = p->answers,
+		.warning = p->warning,
 	};
 
 	if (p->dead)
@@ -114,7 +121,16 @@ probe_call_ended(void *arg, const struct call_end *e)
 	struct probe *p = arg;
 
 	p->call = NULL;
+	p->answers = e->code == 0;
 	p->first_token_ms = e->first_token_ms;
+	if (e->code == 0 || (e->failure != NULL && e->failure->http_status > 0))
+		p->reachable = 1;
+	else if (e->failure != NULL && p->reachable < 0)
+		p->reachable = 0;
+	if (e->failure != NULL && e->failure->class == FAILURE_AUTH)
+		p->key_valid = 0;
+	else if (e->code == 0)
+		p->key_valid = 1;
 	if (p->latency_ms < 0)
 		p->latency_ms = e->first_token_ms >= 0 ? e->first_token_ms : e->duration_ms;
 	probe_done(p, e->code != 0 ? e->error : NULL);
@@ -168,6 +184,27 @@ probe_ask_listed(struct probe *p, const char *first)
 	probe_ask(p);
 }
 
+void
+probes_keep_account(struct probes *p, const char *provider, const char *label,
+    const struct listing_end *e)
+{
+	/* what the key of a test session may cost is no limit of the provider */
+	if (e->account->limits.count == 0 || (label != NULL && credentials_label_reserved(label)))
+		return;
+	providers_report_limits(p->parts.providers, provider, &e->account->limits);
+	credentials_note_expiry(p->parts.credentials, provider, label, e->account->key_expires_ms);
+}
+
+static void
+probe_told(struct probe *p, const struct listing_end *e)
+{
+	p->reachable = e->reached;
+	p->key_valid = e->key_valid;
+	if (e->warning != NULL)
+		p->warning = xstrdup(e->warning);
+	probes_keep_account(p->owner, p->target.provider, p->target.label, e);
+}
+
 static void
 probe_listed(void *arg, const struct listing_end *e)
 {
@@ -179,6 +216,7 @@ probe_listed(void *arg, const struct listing_end *e)
 	char *first = NULL;
 
 	p->latency_ms = e->latency_ms;
+	probe_told(p, e);
 	if (e->failure == NULL) {
 		p->models = (int64_t)e->count;
 		if (e->count > 0)
@@ -196,7 +234,8 @@ probe_listed(void *arg, const struct listing_end *e)
 		    p->target.label);
 		story_tell(&s, e->failure, &err);
 	}
-	attempt_report(parts, &p->target, e->key_sent, e->failure, &err, e->latency_ms);
+	/* a list that is open to all says nothing of the key */
+	attempt_report(parts, &p->target, e->key_valid >= 0, e->failure, &err, e->latency_ms);
 	if (e->failure != NULL)
 		probe_done(p, &err);
 	else if (p->deep)
@@ -219,6 +258,7 @@ probe_login(void *arg, const struct failure *failure, int64_t latency_ms)
 		.provider = providers_find(parts->providers, p->target.provider) };
 
 	p->latency_ms = latency_ms;
+	p->reachable = failure == NULL || failure->class == FAILURE_AUTH;
 	if (failure != NULL) {
 		story_tell(&s, failure, &err);
 		attempt_report(parts, &p->target, false, failure, &err, latency_ms);
@@ -259,6 +299,7 @@ probe_begin(void *arg)
 	} else if (!listing_possible(provider)) {
 		/* The built-in echo: nothing to reach, nothing to refuse. */
 		p->latency_ms = 0;
+		p->reachable = 1;
 		if (p->deep)
 			probe_ask(p);
 		else
@@ -290,6 +331,7 @@ probe_start(struct probes *owner, const struct target *t, bool deep, int64_t tim
 	p->timeout_ms = timeout_ms > 0 ? timeout_ms : PROBE_DEFAULT_MS;
 	p->started_ms = clock_monotonic_ms();
 	p->latency_ms = p->models = p->first_token_ms = -1;
+	p->key_valid = p->reachable = p->answers = -1;
 	p->next = owner->probes;
 	if (p->next != NULL)
 		p->next->prev = p;

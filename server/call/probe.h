@@ -23,9 +23,14 @@ struct probe_result {
 	int64_t latency_ms;     /* -1 unknown */
 	int64_t models;         /* listed; -1 unknown */
 	int64_t first_token_ms; /* deep only; -1 unknown */
+	int key_valid;          /* 1 the provider took the key, 0 rejected it; -1 unknown, or none was sent */
+	int reachable;          /* 1 somebody answered, 0 nobody did; -1 nobody was asked */
+	int answers;            /* deep only: 1, 0; -1 the model was not asked */
+	const char *warning;    /* for people: why the list of models is not whole; NULL = it is */
 };
 
-/* Checks a target: the model list with the key (cheap); deep also asks the model for one token.
+/* Checks a target: the model list with the key (cheap), and where a gateway tells it, what the key is good
+ * for (kept in the provider's limits); deep also asks the model for one token.
  * on_done comes once, from the loop, unless cancelled. */
 struct probe *probe_start(struct probes *p, const struct target *t, bool deep, int64_t timeout_ms,
     void (*on_done)(void *arg, const struct probe_result *r), void *arg, struct error *err);

@@ -19,6 +19,11 @@ struct probes {
 /* A fresh list for the cache, of a provider as it was asked; takes its content. */
 void probes_keep_list(struct probes *p, const struct provider *asked, struct roster *models);
 
+/* What a gateway told of the key, for the books of the provider and of the key. */
+struct listing_end;
+void probes_keep_account(struct probes *p, const char *provider, const char *label,
+    const struct listing_end *e);
+
 /* Frees every detection of the set at once. */
 void detections_free(struct probes *p);
 void recognitions_free(struct probes *p);

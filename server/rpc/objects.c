@@ -268,11 +268,10 @@ pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only)
 /* ---- keys ---- */
 
 void
-pack_key(struct pack *p, const struct credential *c)
+pack_key_members(struct pack *p, const struct credential *c)
 {
 	int64_t now = clock_wall_ms();
 
-	pack_map_begin(p);
 	pack_kv_str(p, "provider", c->provider);
 	pack_kv_str(p, "label", c->label);
 	pack_kv_str(p, "source", "stored");
@@ -288,6 +287,15 @@ pack_key(struct pack *p, const struct credential *c)
 		pack_kv_int(p, "last_fail_ms", c->last_fail_ms);
 	if (c->last_code != NULL && c->last_code[0] != '\0')
 		pack_kv_str(p, "code", c->last_code);
+	if (c->ends_ms > 0)
+		pack_kv_int(p, "expires_ms", c->ends_ms);
+}
+
+void
+pack_key(struct pack *p, const struct credential *c)
+{
+	pack_map_begin(p);
+	pack_key_members(p, c);
 	pack_map_end(p);
 }
 

@@ -56,6 +56,9 @@ const struct session *session_of(const struct rpc_parts *parts, const struct pro
 /* The members into a map that is open. */
 void pack_setting_members(struct pack *p, const struct rpc_parts *parts, enum setting which);
 void pack_setting(struct pack *p, const struct rpc_parts *parts, enum setting which);
+void pack_key_members(struct pack *p, const struct credential *c); /* into an open map */
+/* "limits" and the list; nothing when l is NULL. */
+void pack_limits(struct pack *p, const struct limits *l);
 
 /* Whole topics, as arrays. */
 void pack_providers(struct pack *p, const struct rpc_parts *parts, const char *filter);

@@ -83,8 +83,10 @@ view_limits(const struct rpc_parts *parts, const struct provider *p, struct prov
 
 	if (wall == NULL)
 		return false;
-	snprintf(why, sizeof why, "the limit of %s is used up", wall->name);
-	view_error(v, STATUS_RATE_LIMITED, MP_E_RATE_LIMITED, why, l->at_ms);
+	snprintf(why, sizeof why, wall->microusd ? "the %s is used up"
+	    : "the limit of %s is used up", wall->name);
+	view_error(v, STATUS_RATE_LIMITED,
+	    wall->microusd ? MP_E_QUOTA_EXCEEDED : MP_E_RATE_LIMITED, why, l->at_ms);
 	v->until_ms = limit_resets_ms(l, wall);
 	return true;
 }
@@ -220,9 +222,9 @@ pack_limit(struct pack *p, const struct limits *of, const struct limit *l)
 	pack_map_begin(p);
 	pack_kv_str(p, "name", l->name);
 	if (l->limit >= 0)
-		pack_kv_int(p, "limit", l->limit);
+		pack_kv_int(p, l->microusd ? "limit_microusd" : "limit", l->limit);
 	if (l->remaining >= 0)
-		pack_kv_int(p, "remaining", l->remaining);
+		pack_kv_int(p, l->microusd ? "remaining_microusd" : "remaining", l->remaining);
 	if (l->used_permille >= 0)
 		pack_kv_int(p, "used_permille", l->used_permille);
 	if (l->resets_ms > 0)
@@ -231,11 +233,13 @@ pack_limit(struct pack *p, const struct limits *of, const struct limit *l)
 		pack_kv_bool(p, "rejected", true);
 	if (l->estimated)
 		pack_kv_bool(p, "estimated", true);
+	if (l->partial)
+		pack_kv_bool(p, "partial", true);
 	pack_kv_int(p, "at_ms", of->at_ms);
 	pack_map_end(p);
 }
 
-static void
+void
 pack_limits(struct pack *p, const struct limits *l)
 {
 	if (l == NULL)

@@ -456,3 +456,14 @@ credentials_report(struct credentials *cs, const char *provider, const char *lab
 	if (turned || now - i->saved_ms >= CHECKED_EVERY_MS || now < i->saved_ms)
 		checked_flush(cs);
 }
+
+void
+credentials_note_expiry(struct credentials *cs, const char *provider, const char *label,
+    int64_t ends_ms)
+{
+	const struct provider *p = providers_find(cs->providers, provider);
+	struct credential_item *i = p != NULL ? item_find(cs, p, label) : NULL;
+
+	if (i != NULL)
+		i->c.ends_ms = ends_ms;
+}

@@ -19,6 +19,7 @@ struct credential {
 	int64_t created_ms, last_ok_ms, last_fail_ms;
 	const char *last_code;
 	int64_t session_id;   /* of the test session it ends with; 0 = an ordinary key, -1 = only tried */
+	int64_t ends_ms;      /* when the provider said it expires; 0 = never, or not told since the start */
 };
 
 int credentials_new(struct store *store, struct vault *vault, struct providers *providers,
@@ -50,6 +51,10 @@ int credentials_origin_moved(struct credentials *cs, const struct provider *p, s
 
 /* What a call learned about a key; stored lazily, no change event. */
 void credentials_report(struct credentials *cs, const char *provider, const char *label, int code);
+
+/* What the provider said of it; kept in memory. 0 = it does not expire. */
+void credentials_note_expiry(struct credentials *cs, const char *provider, const char *label,
+    int64_t ends_ms);
 
 /* Deleted and replaced keys: wiped from the WAL after the commit. */
 void credentials_scrub(struct credentials *cs);

@@ -30,7 +30,7 @@ def test_import_stores_the_key_and_tries_it(daemon, provider):
     add(daemon, provider, env="LAB_API_KEY")
     r = daemon.mpc("key", "import", "--from-env", env=ENV, check=0)
     assert "LAB_API_KEY: 39 characters, ending in cafe" in r.err
-    assert "Stored the key of lab (fingerprint " in r.out and "lab  reachable" in r.out and "key …cafe" in r.out
+    assert "Stored the key of lab (fingerprint " in r.out and "lab  key …cafe ok  reachable (" in r.out
     assert SECRET not in r.out + r.err and SECRET not in daemon.log()
     assert provider.requests[-1].header("authorization") == f"Bearer {SECRET}"
     assert list(keys(daemon)) == ["lab"]

@@ -1,14 +1,17 @@
 /* check.c - provider.check and provider.detect: look without touching the route. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "protocol/base/str.h"
+#include "server/base/clock.h"
 #include "server/call/probe.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 
 #define CHECK_MS 20000
 #define WARNINGS_MAX 4
+#define KEY_ENDS_SOON_MS ((int64_t)7 * 24 * 3600 * 1000)
 #define MODELS_MAX 2000 /* of one server in a reply; models_count tells of all */
 
 /* ---- provider.check ---- */
@@ -18,8 +21,35 @@ struct check {
 	struct probe *probe;
 };
 
+/* The key that went along, or would have. */
+static const struct credential *
+check_key(const struct rpc_parts *parts, const struct target *t)
+{
+	const struct provider *p = providers_find(parts->providers, t->provider);
+
+	if (p == NULL || (p->auth != AUTH_API_KEY && p->auth != AUTH_OPTIONAL_KEY))
+		return NULL;
+	return credentials_find(parts->credentials, t->provider, t->label);
+}
+
 static void
-pack_check_warnings(struct pack *p, const struct rpc_parts *parts, const struct target *t)
+warn_about_key(struct pack *p, const struct credential *c)
+{
+	int64_t left = c != NULL && c->ends_ms > 0 ? c->ends_ms - clock_wall_ms() : KEY_ENDS_SOON_MS;
+	char text[160], span[32];
+
+	if (left >= KEY_ENDS_SOON_MS)
+		return;
+	duration_format(left, span, sizeof span);
+	if (left > 0)
+		snprintf(text, sizeof text, "the key expires in %s", span);
+	else
+		snprintf(text, sizeof text, "the key has expired, as the provider says");
+	pack_str(p, text);
+}
+
+static void
+warn_about_context(struct pack *p, const struct rpc_parts *parts, const struct target *t)
 {
 	const struct provider *pr = providers_find(parts->providers, t->provider);
 	const struct discovered_list *l;
@@ -29,8 +59,6 @@ pack_check_warnings(struct pack *p, const struct rpc_parts *parts, const struct 
 	l = pr != NULL ? discovered_list(models_discovered(parts->models), pr) : NULL;
 	if (l == NULL)
 		return;
-	pack_str(p, "warnings");
-	pack_array_begin(p);
 	if (t->model[0] != '\0' && context_warning(parts, pr, t->model, text, sizeof text))
 		pack_str(p, text);
 	/* nothing was named: those in memory are the ones that are used */
@@ -42,13 +70,45 @@ pack_check_warnings(struct pack *p, const struct rpc_parts *parts, const struct 
 			n++;
 		}
 	}
+}
+
+static void
+pack_check_warnings(struct pack *p, const struct rpc_parts *parts, const struct probe_result *r)
+{
+	pack_str(p, "warnings");
+	pack_array_begin(p);
+	if (r->warning != NULL)
+		pack_str(p, r->warning);
+	warn_about_key(p, check_key(parts, r->target));
+	if (r->code == 0)
+		warn_about_context(p, parts, r->target);
 	pack_array_end(p);
+}
+
+static void
+kv_known_bool(struct pack *p, const char *key, int v)
+{
+	if (v >= 0)
+		pack_kv_bool(p, key, v != 0);
+}
+
+static void
+pack_check_key(struct pack *p, const struct credential *c, int valid)
+{
+	if (c == NULL)
+		return;
+	pack_str(p, "key");
+	pack_map_begin(p);
+	pack_key_members(p, c);
+	kv_known_bool(p, "valid", valid);
+	pack_map_end(p);
 }
 
 static void
 check_done(void *arg, const struct probe_result *r)
 {
 	struct check *c = arg;
+	const struct rpc_parts *parts = rpc_parts(c->req);
 	struct pack *p = rpc_result(c->req);
 	char ref[400];
 
@@ -62,14 +122,17 @@ check_done(void *arg, const struct probe_result *r)
 		if (r->error->hint[0] != '\0')
 			pack_kv_str(p, "hint", r->error->hint);
 	}
+	pack_check_key(p, check_key(parts, r->target), r->key_valid);
+	kv_known_bool(p, "reachable", r->reachable);
 	if (r->latency_ms >= 0)
 		pack_kv_int(p, "latency_ms", r->latency_ms);
 	if (r->models >= 0)
 		pack_kv_int(p, "models", r->models);
+	kv_known_bool(p, "answers", r->answers);
 	if (r->first_token_ms >= 0)
 		pack_kv_int(p, "first_token_ms", r->first_token_ms);
-	if (r->code == 0)
-		pack_check_warnings(p, rpc_parts(c->req), r->target);
+	pack_limits(p, providers_limits(parts->providers, r->target->provider));
+	pack_check_warnings(p, parts, r);
 	rpc_finish(c->req);
 	free(c);
 }

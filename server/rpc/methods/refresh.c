@@ -71,6 +71,8 @@ asked_one(void *arg, const struct probe_result *result)
 
 	a->probe = NULL;
 	r->running--;
+	if (result->warning != NULL)
+		pack_str(&r->pack, result->warning);
 	if (result->code != 0 && worth_telling(r, result))
 		pack_str(&r->pack, result->error->message);
 	loop_defer(r->parts->loop, &r->go_on, refresh_go_on, r);
