@@ -17,6 +17,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/call/call.h"
+#include "server/call/freshen.h"
 #include "server/call/probe.h"
 #include "server/call/waiting.h"
 #include "server/model/roster.h"
@@ -44,6 +45,7 @@ struct daemon {
 	struct loop_signal *on_term, *on_int, *on_hup;
 	struct detection *detection;
 	struct waiting *waiting;
+	struct freshen *freshen;
 	struct loop_timer *drain;
 	bool stopping, aborted;
 	int64_t stop_at_ms;  /* monotonic: streams end */
@@ -169,6 +171,7 @@ daemon_stop(void *arg, int64_t grace_ms)
 	    LOG_INT("grace_ms", grace_ms));
 	tell_manager(d, "STOPPING=1");
 	rpc_server_refuse(d->server);
+	freshen_stop(d->freshen);
 	calls_drain(d->parts.calls);
 	notifier_daemon(d->server->notifier, "stopping");
 	d->stop_at_ms = clock_monotonic_ms() + grace_ms;
@@ -270,6 +273,7 @@ open_state(struct daemon *d, struct error *err)
 static int
 open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 {
+	struct freshen_policy calm = freshen_calm;
 	struct rpc_parts *p = &d->parts;
 
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
@@ -285,6 +289,9 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
 		return error_set(err, MP_E_INTERNAL, "the calls cannot be set up");
+	if (o->test_timeout_ms > 0)
+		calm.first_ms = calm.look_ms = calm.pause_ms = o->test_timeout_ms;
+	d->freshen = freshen_new(p->probes, p->routes, &calm);
 	return 0;
 }
 
@@ -353,6 +360,7 @@ daemon_free(struct daemon *d)
 		detect_cancel(d->detection);
 	rpc_server_free(d->server);
 	prompts_free(p->prompts);
+	freshen_free(d->freshen);
 	probes_free(p->probes);
 	calls_free(p->calls);
 	waiting_free(d->waiting);

@@ -1,12 +1,14 @@
-"""Lists of models: page after page, and servers that lie about them."""
+"""Lists of models: page after page, servers that lie about them, and old lists that are renewed."""
+import contextlib
 import itertools
+import sqlite3
 import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from harness.daemon import figure
-from harness.provider import Hang, Provider, reply
+from harness.provider import Hang, Provider, head, piece, reply
 
 FAST = ["--test-timeouts", "1000"]
 PAGES_MAX = 32
@@ -117,3 +119,75 @@ def test_a_first_page_that_fails_is_a_failure(book):
     b = book({"": reply(500, {"error": {"message": "broken"}})})
     r, models = check(b)
     assert not r["ok"] and models == [] and r["warnings"] == [] and len(b.asked) == 1
+
+
+# ---- old lists ----
+
+def age(d, name, days):
+    """The stored list of a provider becomes older."""
+    with contextlib.closing(sqlite3.connect(d.data / "state.db")) as db:
+        [[pid]] = db.execute("SELECT id FROM providers WHERE name = ?", [name]).fetchall()
+        n = db.execute("UPDATE discovered_lists SET fetched_ms = fetched_ms - ? WHERE provider_id = ?", [days * 86400_000, pid]).rowcount
+        db.commit()
+    assert n == 1
+
+
+def add_old(d, **providers):
+    """Providers of two days ago, which answer a prompt in this run of the daemon."""
+    for name, p in providers.items():
+        d.mpc("provider", "add", name, "--url", p.url, "--dialect", "openai-chat", "--type", "local", "--auth", "api-key", check=0)
+        d.mpc("key", "set", name, "--stdin", input=b"sk-test-0123456789abcdef\n", check=0)
+    d.stop()
+    for name in providers:
+        age(d, name, 2)
+    d.start()
+
+
+def wait_for(what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_an_old_list_is_renewed_by_itself(make_daemon, make_provider):
+    """Only that of a provider that is ready and answered; not its status, its last use, or the choice."""
+    d = make_daemon(*FAST)
+    old, silent, off, refusing = (make_provider() for _ in range(4))
+    add_old(d, old=old, silent=silent, off=off, refusing=refusing)
+    d.mpc("provider", "disable", "off", check=0)
+    d.mpc("switch", "silent:m1", check=0)
+    old.models = {"object": "list", "data": [{"id": "new1"}, {"id": "new2"}, {"id": "new3"}]}
+    refusing.models = lambda r: reply(401, {"error": {"message": "no", "code": "invalid_api_key"}})
+    for p in (old, silent, off, refusing):
+        del p.requests[:]
+    with d.rpc() as c:
+        assert c.prompt("hi", ref="old:m1").ok and c.prompt("hi", ref="refusing:m1").ok
+        route = c.call("route.get")["active"]
+        before = [c.call("provider.get", name=name) for name in ("old", "refusing")]
+        wait_for(lambda: len(old.requests) + len(refusing.requests) == 4)
+        time.sleep(2.5)  # two more looks
+        assert [len(p.requests) for p in (old, silent, off, refusing)] == [2, 0, 0, 2]
+        models = {m["model"]: m for m in c.call("model.list", provider="old", catalog=True)["models"]}
+        assert set(models) == {"new1", "new2", "new3"} and models["new1"]["age_ms"] < 60_000
+        # who did not answer keeps what it had, and nothing is held against it
+        assert {m["model"] for m in c.call("model.list", provider="refusing", catalog=True)["models"]} == {"m1", "m2"}
+        for p in before:
+            now = c.call("provider.get", name=p["name"])
+            assert {k: now.get(k) for k in ("status", "status_code", "status_since_ms", "last_used_ms", "latency_p50_ms")} == {
+                k: p.get(k) for k in ("status", "status_code", "status_since_ms", "last_used_ms", "latency_p50_ms")}
+        assert c.call("route.get")["active"] == route
+
+
+def test_nobody_is_asked_while_the_daemon_stops(make_daemon, make_provider):
+    d, p = make_daemon(*FAST), make_provider()
+    add_old(d, old=p)
+    del p.requests[:]
+    with d.rpc() as c:
+        assert c.prompt("hi", ref="old:m1").ok
+        p.script([head(), piece({"content": "one "}), Hang()])
+        assert c.call("prompt.start", text="hi", ref="old:m1", tag="long")["stream"]
+        c.call("sys.shutdown", grace_ms=2500)
+        time.sleep(2)
+    assert [r for r in p.requests if r.method == "GET"] == []
+    d.wait_exit()
