@@ -11,7 +11,8 @@
 #define WORDS_MAX 200
 #define REF_SIZE 400
 
-/* One row per class: what happened, and the usual way out. %P = provider, %M = model, %U = base URL. */
+/* One row per class: what happened, and the usual way out. %P = provider, %M = model, %U = base URL, %K = the
+ * key that went along, in brackets. */
 static const struct {
 	const char *what;
 	const char *hint;
@@ -19,9 +20,9 @@ static const struct {
 	[FAILURE_NONE] = { "nothing went wrong", NULL },
 	[FAILURE_AUTH] = { "the provider rejected the key", NULL },
 	[FAILURE_PERMISSION] = { "the key may not use this model or region",
-	    "allow it at the provider, or choose another model: mpc list %P" },
+	    "allow it at the provider%K, or choose another model: mpc list %P" },
 	[FAILURE_QUOTA] = { "credit or quota is used up",
-	    "add credit at the provider, or switch: mpc providers" },
+	    "add credit at the provider%K, or switch: mpc providers" },
 	[FAILURE_RATE_LIMIT] = { "too many requests", NULL },
 	[FAILURE_OVERLOADED] = { "the provider is overloaded", NULL },
 	[FAILURE_SERVER] = { "the provider failed", "try again, or look closer: mpc check %P" },
@@ -88,7 +89,46 @@ is_local(const struct story *s)
 	return s->provider != NULL && s->provider->type == PROVIDER_LOCAL;
 }
 
-/* %P, %M and %U of a table's hint. */
+static void
+date_format(int64_t ms, char *out, size_t size)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	out[0] = '\0';
+	if (ms > 0 && gmtime_r(&t, &tm) != NULL)
+		strftime(out, size, "%Y-%m-%d", &tm);
+}
+
+/* Which one it was, by what may be shown of it: key "default" ending in f3a9, stored 2026-01-04. */
+static void
+add_key(struct buf *b, const struct story *s)
+{
+	const struct credential *c = s->credential;
+	char stored[16];
+
+	if (c->session_id != 0)
+		buf_adds(b, "temporary key");
+	else
+		buf_addf(b, "key \"%s\"", c->label);
+	if (c->last4 != NULL && c->last4[0] != '\0')
+		buf_addf(b, " ending in %s", c->last4);
+	date_format(c->created_ms, stored, sizeof(stored));
+	if (stored[0] != '\0')
+		buf_addf(b, ", stored %s", stored);
+}
+
+static void
+add_key_in_brackets(struct buf *b, const struct story *s)
+{
+	if (s->credential == NULL || !s->key_sent)
+		return;
+	buf_adds(b, " (");
+	add_key(b, s);
+	buf_addc(b, ')');
+}
+
+/* %P, %M, %U and %K of a table's hint. */
 static void
 set_hint(const struct story *s, struct error *err, const char *form)
 {
@@ -99,24 +139,16 @@ set_hint(const struct story *s, struct error *err, const char *form)
 			buf_addc(&b, *p);
 			continue;
 		}
-		p++;
+		if (*++p == 'K') {
+			add_key_in_brackets(&b, s);
+			continue;
+		}
 		buf_adds(&b, *p == 'P' ? s->target->provider
 		        : *p == 'M'    ? s->target->upstream
 		                       : base_url(s));
 	}
 	error_hint(err, "%s", buf_str(&b));
 	buf_clear(&b);
-}
-
-static void
-date_format(int64_t ms, char *out, size_t size)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	out[0] = '\0';
-	if (ms > 0 && gmtime_r(&t, &tm) != NULL)
-		strftime(out, size, "%Y-%m-%d", &tm);
 }
 
 static bool
@@ -135,43 +167,63 @@ hint_login(const struct story *s, struct error *err)
 		set_hint(s, err, "log in with the program of %P");
 }
 
-static void
-hint_auth(const struct story *s, struct error *err)
+static bool
+is_default(const char *label)
 {
-	char stored[16] = "", worked[16] = "";
-	char history[80] = "";
-	const char *region = "";
+	return label == NULL || strcmp(label, "default") == 0;
+}
 
-	if (s->credential != NULL && s->credential->session_id != 0) {
+/* A key that was refused: which one, since when, and the command that replaces it. */
+static void
+hint_key(const struct story *s, struct error *err)
+{
+	const struct credential *c = s->credential;
+	struct buf b = BUF_INIT;
+	char worked[16];
+
+	if (c != NULL && c->session_id != 0) {
 		error_hint(err, "that is the temporary key; with another one: mpc test %s %s --key",
 		    s->target->provider, s->target->model[0] != '\0' ? s->target->model : "MODEL");
 		return;
 	}
-	if (s->credential != NULL) {
-		date_format(s->credential->created_ms, stored, sizeof(stored));
-		date_format(s->credential->last_ok_ms, worked, sizeof(worked));
+	buf_addf(&b, "mpc key set %s", s->target->provider);
+	if (!is_default(s->target->label))
+		buf_addf(&b, " --label %s", s->target->label);
+	if (c != NULL) {
+		date_format(c->last_ok_ms, worked, sizeof(worked));
+		buf_adds(&b, " (");
+		add_key(&b, s);
+		buf_addf(&b, ", %s%s)", worked[0] != '\0' ? "last worked " : "never worked yet", worked);
 	}
-	if (stored[0] != '\0')
-		snprintf(history, sizeof(history), " (key stored %s, %s%s)", stored,
-		    worked[0] != '\0' ? "last worked " : "never worked yet", worked);
 	/* DashScope's keys are bound to a region: a right key at the wrong host looks just as wrong. */
 	if (strstr(base_url(s), "dashscope") != NULL)
-		region = "; keys are bound to a region: is this key for that host?";
-	if (region[0] != '\0')
-		error_hint(err, "mpc key set %s%s%s %s", s->target->provider, history, region,
-		    base_url(s));
+		buf_addf(&b, "; keys are bound to a region: is this key for that host? %s", base_url(s));
+	error_hint(err, "%s", buf_str(&b));
+	buf_clear(&b);
+}
+
+static void
+hint_auth(const struct story *s, struct error *err)
+{
+	if (holds_login(s))
+		hint_login(s, err);
+	else if (s->provider != NULL && s->provider->auth == AUTH_NONE)
+		set_hint(s, err, "sign in on the server, or give it a key: mpc provider set %P "
+		    "auth=optional-key, then mpc key set %P");
 	else
-		error_hint(err, "mpc key set %s%s", s->target->provider, history);
+		hint_key(s, err);
 }
 
 static void
 hint_wait(const struct story *s, const struct failure *f, struct error *err)
 {
-	char wait[32];
+	char wait[32], form[96];
 
 	if (f->wait_ms > 0) {
 		duration_format(f->wait_ms, wait, sizeof(wait));
-		error_hint(err, "try again in %s, or switch: mpc providers", wait);
+		snprintf(form, sizeof(form), "try again in %s%s, or switch: mpc providers", wait,
+		    f->class == FAILURE_QUOTA ? "%K" : "");
+		set_hint(s, err, form);
 	} else {
 		set_hint(s, err, "try again in a moment, or switch: mpc providers");
 	}
@@ -193,10 +245,7 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 {
 	switch (f->class) {
 	case FAILURE_AUTH:
-		if (holds_login(s))
-			hint_login(s, err);
-		else
-			hint_auth(s, err);
+		hint_auth(s, err);
 		return;
 	case FAILURE_RATE_LIMIT:
 	case FAILURE_OVERLOADED:
@@ -257,7 +306,9 @@ add_what(struct buf *b, const struct story *s, const struct failure *f)
 		buf_adds(b, "the provider has no such address");
 	else
 		buf_adds(b, finer != NULL ? finer : stories[f->class].what);
-	if (f->http_status >= 300)
+	if (f->http_status >= 300 && f->request_id[0] != '\0')
+		buf_addf(b, " (HTTP %d, request %s)", f->http_status, f->request_id);
+	else if (f->http_status >= 300)
 		buf_addf(b, " (HTTP %d)", f->http_status);
 	if (says_it_itself(f) || f->class != FAILURE_TIMEOUT || s->timeout_ms <= 0)
 		return;

@@ -253,7 +253,8 @@ test_call__rejected_key_tells_what_to_do_and_hides_the_key(void **state)
 	    "cannot use fake:small: the provider rejected the key (HTTP 401): "), w->error.message);
 	assert_null(strstr(w->error.message, "0123456789abcdef"));
 	assert_null(strstr(w->failure.message, "0123456789abcdef"));
-	assert_ptr_equal(strstr(w->error.hint, "mpc key set fake (key stored "), w->error.hint);
+	assert_ptr_equal(strstr(w->error.hint, "mpc key set fake (key \"default\" ending in cdef, stored "),
+	    w->error.hint);
 	providers_health(h->providers, "fake", &health);
 	assert_int_equal(health.code, MP_E_AUTH_REJECTED);
 	c = credentials_find(h->credentials, "fake", NULL);
