@@ -304,7 +304,9 @@ stop(struct anthropic_state *s, struct content *c, const struct event_sink *sink
 		e.signature = (struct slice){ c->text.data, c->text.len };
 		e.redacted = c->kind == CONTENT_REDACTED;
 		s->said_anything = true;
-		sink->event(sink->arg, &e);
+		/* what is withheld without data could not go back */
+		if (!e.redacted || e.signature.len > 0)
+			sink->event(sink->arg, &e);
 	}
 	/* a cut call stops like a whole one: what is in doubt waits for the reason of the end */
 	if (c->kind == CONTENT_TOOL && !c->ended && is_whole_json(&c->text))

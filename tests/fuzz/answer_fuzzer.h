@@ -1,7 +1,8 @@
 /* answer_fuzzer.h - whatever a server answers: text stays UTF-8, an answer ends exactly once, and
  * nothing comes after its end. The first byte chooses: a stream, one frame, a whole reply, a
- * refusal, a model list, what one model's page tells. A target defines ANSWER_DIALECT and includes
- * this. */
+ * refusal with its limits (the second byte chooses status and header), a model list, what one
+ * model's page tells; and whether it is the answer of the provider that a target names. A target
+ * defines `answers`, which says what is special about its dialect, and includes this. */
 #ifndef TESTS_FUZZ_ANSWER_FUZZER_H
 #define TESTS_FUZZ_ANSWER_FUZZER_H
 
@@ -14,6 +15,25 @@
 #include "server/upstream/sse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define HEADERS 8
+#define KNOWN_MAX 2
+
+/* What is special about a dialect. */
+struct answers {
+	const char *dialect;
+	const char *provider;         /* half of the answers are this one's; NULL = nobody's */
+	const char *headers[HEADERS]; /* the input gives the value of one */
+	struct header known[KNOWN_MAX]; /* these go along with it */
+	bool starts;                  /* what ends well has begun with a start */
+	bool costs;                   /* it tells what an answer cost */
+	void (*signature)(struct slice s); /* more that must hold of one; NULL = nothing */
+};
+static const struct answers answers;
+
+#define OPENAI_HEADERS                                                                             \
+	{ "retry-after", "retry-after-ms", "x-ratelimit-reset", "x-ratelimit-reset-tokens",        \
+		"date", "x-request-id", "x-should-retry", "x-ratelimit-limit-requests" }
 
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
@@ -32,8 +52,10 @@ check_failure(const struct failure *f)
 	MUST(f->class != FAILURE_NONE);
 	MUST(memchr(f->message, '\0', sizeof f->message) != NULL);
 	MUST(memchr(f->code, '\0', sizeof f->code) != NULL);
+	MUST(memchr(f->request_id, '\0', sizeof f->request_id) != NULL);
 	MUST(utf8_valid(f->message, strlen(f->message)));
 	MUST(utf8_valid(f->code, strlen(f->code)));
+	MUST(utf8_valid(f->request_id, strlen(f->request_id)));
 	MUST(f->wait_ms >= -1 && f->wait_ms <= 86400000);
 }
 
@@ -41,6 +63,7 @@ static void
 check_usage(const struct usage *u)
 {
 	MUST(u->input_tokens >= -1 && u->output_tokens >= -1 && u->cost_microusd >= -1);
+	MUST(answers.costs || u->cost_microusd == -1);
 	MUST(
 	    u->cache_read_tokens >= -1 && u->cache_write_tokens >= -1 && u->reasoning_tokens >= -1);
 	MUST(u->input_tokens < 0 || u->cache_read_tokens <= u->input_tokens);
@@ -82,6 +105,8 @@ on_event(void *arg, const struct event *e)
 		break;
 	case EVENT_REASONING_END:
 		MUST(!e->redacted || e->signature.len > 0);
+		if (answers.signature != NULL && e->signature.len > 0)
+			answers.signature(e->signature);
 		break;
 	case EVENT_LIMITS:
 		break;
@@ -93,6 +118,7 @@ on_event(void *arg, const struct event *e)
 		l->ends++;
 		break;
 	case EVENT_FINISH:
+		MUST(l->starts == 1 || !answers.starts);
 		l->ends++;
 		break;
 	case EVENT_TEXT:
@@ -146,13 +172,18 @@ read_stream(struct reading *r, struct slice bytes)
 }
 
 static void
-read_answer(const struct dialect *d, unsigned how, struct slice bytes)
+read_answer(const struct dialect *d, unsigned how, bool named, struct slice bytes)
 {
+	char name[32] = "", *none[] = { NULL };
+	struct provider p = { .name = name, .features = none };
+	struct dialect_target to = { &p, "m" };
 	struct listener l = { 0 };
 	struct reading r = { d, calloc(1, d->state_size), { on_event, &l } };
 
 	MUST(r.state != NULL);
-	d->begin(r.state, NULL, NULL);
+	if (answers.provider != NULL)
+		strncat(name, answers.provider, sizeof name - 1);
+	d->begin(r.state, NULL, named && answers.provider != NULL ? &to : NULL);
 	if (how == 0)
 		read_stream(&r, bytes);
 	else if (how == 1)
@@ -170,29 +201,46 @@ on_id(void *arg, const struct listed_model *m)
 {
 	(void)arg;
 	MUST(m->id.len > 0 && utf8_valid(m->id.data, m->id.len));
+	MUST(utf8_valid(m->title.data, m->title.len));
 	MUST(m->context_tokens >= 0 && m->output_tokens >= 0);
+}
+
+static void
+check_limits(const struct limits *l)
+{
+	MUST(l->count <= LIMITS_MAX);
+	for (size_t i = 0; i < l->count; i++) {
+		const struct limit *of = &l->of[i];
+
+		MUST(of->name[0] != '\0' && memchr(of->name, '\0', sizeof of->name) != NULL);
+		MUST(of->limit >= -1 && of->remaining >= -1);
+		MUST(of->used_permille >= -1 && of->resets_ms >= 0);
+	}
 }
 
 /* The first line is a header's value, the rest the body. */
 static void
 read_refusal(const struct dialect *d, unsigned choice, struct slice bytes)
 {
-	static const int statuses[] = { 301, 400, 401, 403, 404, 429, 500, 503 };
-	static const char *const names[] = { "retry-after", "retry-after-ms", "x-ratelimit-reset",
-		"x-ratelimit-reset-tokens", "date", "x-request-id", "x-should-retry", "x" };
+	static const int statuses[] = { 301, 400, 401, 403, 404, 429, 500, 529 };
 	const char *lf = memchr(bytes.data, '\n', bytes.len);
 	struct slice value = { bytes.data, lf != NULL ? (size_t)(lf - bytes.data) : 0 };
-	struct header headers[] = { { slice_of(names[choice % 8]), value },
-		{ SLICE("x-ratelimit-remaining-tokens"), SLICE("0") } };
-	struct wire_head head = { statuses[choice / 8 % 8], headers, 2 };
+	struct header headers[1 + KNOWN_MAX] = { { slice_of(answers.headers[choice % HEADERS]), value } };
+	struct wire_head head = { statuses[choice / HEADERS % 8], headers, 1 };
+	struct limits l = { .count = 0 };
 	struct failure f;
 
+	for (size_t i = 0; i < KNOWN_MAX && answers.known[i].name.len > 0 && choice < 128; i++)
+		headers[head.header_count++] = answers.known[i];
 	if (lf != NULL) {
 		bytes.data += value.len + 1;
 		bytes.len -= value.len + 1;
 	}
 	d->refuse(NULL, &head, bytes, 1795330000000, &f);
 	check_failure(&f);
+	if (d->limits != NULL)
+		d->limits(NULL, &head, 1795330000000, &l);
+	check_limits(&l);
 }
 
 /* A list of models, or what a program says about its login. */
@@ -223,7 +271,7 @@ read_page(const struct dialect *d, struct slice bytes)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct dialect *d = dialect_find(ANSWER_DIALECT);
+	const struct dialect *d = dialect_find(answers.dialect);
 	struct slice bytes = { (const char *)data + 1, size - 1 };
 
 	if (size < 1)
@@ -232,10 +280,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 0:
 	case 1:
 	case 2:
-		read_answer(d, data[0] % 6, bytes);
+		read_answer(d, data[0] % 6, data[0] / 6 % 2 == 1, bytes);
 		break;
 	case 3:
-		read_refusal(d, data[0] / 6, bytes);
+		if (size < 2)
+			break;
+		bytes.data++;
+		bytes.len--;
+		read_refusal(d, data[1], bytes);
 		break;
 	case 4:
 		read_list(d, bytes);

@@ -1,3 +1,4 @@
 /* fuzz_claude_cli.c - whatever the claude program may write. */
-#define ANSWER_DIALECT "claude-cli"
 #include "tests/fuzz/answer_fuzzer.h"
+
+static const struct answers answers = { .dialect = "claude-cli", .headers = OPENAI_HEADERS, .costs = true };

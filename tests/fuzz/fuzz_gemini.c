@@ -1,11 +1,12 @@
 /* fuzz_gemini.c - what Google may answer; and, behind the byte 'S', a tool's schema on its way into the
  * restricted form: valid JSON comes out, or a refusal that names its field. */
-#define ANSWER_DIALECT "gemini"
 #define LLVMFuzzerTestOneInput answer_input
 #include "tests/fuzz/answer_fuzzer.h"
 #undef LLVMFuzzerTestOneInput
 
 #include "server/dialect/gemini.h"
+
+static const struct answers answers = { .dialect = "gemini", .headers = OPENAI_HEADERS };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

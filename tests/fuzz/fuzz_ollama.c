@@ -1,3 +1,4 @@
 /* fuzz_ollama.c - what a native Ollama may answer. */
-#define ANSWER_DIALECT "ollama"
 #include "tests/fuzz/answer_fuzzer.h"
+
+static const struct answers answers = { .dialect = "ollama", .headers = OPENAI_HEADERS };
