@@ -53,16 +53,6 @@ note_warnings(struct app *a, const struct value *result)
 		note(a, "%s", app_text(a, value_at(warnings, i)));
 }
 
-/* What the change means that one may not have thought of. */
-static void
-say_warnings(struct app *a, const struct value *result)
-{
-	const struct value *warnings = value_get(result, "warnings");
-
-	for (size_t i = 0; i < value_size(warnings); i++)
-		note(a, "%s", app_text(a, value_at(warnings, i)));
-}
-
 /* ---- show ---- */
 
 static void
@@ -226,7 +216,7 @@ provider_add(struct app *a)
 	write_features(p, &f);
 	if ((r = link_end(a, &result)) != 0)
 		return r;
-	say_warnings(a, result);
+	note_warnings(a, result);
 	print_changed(a, result, "Added");
 	if (f.assumed != NULL)
 		note(a, "%s", f.assumed);

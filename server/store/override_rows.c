@@ -76,20 +76,3 @@ store_override_delete(struct store *s, int64_t id)
 	r = query_run(&q, &changed);
 	return r == 0 && changed == 0 ? MP_E_NOT_FOUND : r;
 }
-
-int
-store_override_shift(struct store *s, const char *scope)
-{
-	static const char forget[] = "DELETE FROM overrides WHERE scope = ?1 AND previous = 1";
-	static const char shift[] = "UPDATE overrides SET previous = 1 WHERE scope = ?1";
-	struct query q;
-	int r;
-
-	query_init(&q, s, forget);
-	query_text(&q, scope);
-	if ((r = query_run(&q, NULL)) != 0)
-		return r;
-	query_init(&q, s, shift);
-	query_text(&q, scope);
-	return query_run(&q, NULL);
-}

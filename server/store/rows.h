@@ -139,8 +139,6 @@ int store_override_each(struct store *s, void (*each)(void *arg, const struct ov
     void *arg);
 int store_override_put(struct store *s, const struct override_row *row, int64_t *id);
 int store_override_delete(struct store *s, int64_t id);
-/* All rows of a scope in force become its `previous` ones; older previous ones go. */
-int store_override_shift(struct store *s, const char *scope);
 
 /* ---- test sessions; their own keys are credentials labelled session-ID ---- */
 struct session_row {

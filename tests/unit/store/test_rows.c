@@ -437,31 +437,6 @@ test_override__every_member_comes_back(void **state)
 }
 
 static void
-list_override(void *arg, const struct override_row *row)
-{
-	char *out = arg;
-
-	sprintf(out + strlen(out), "%s%s%s ", row->scope, row->model, row->previous ? "-" : "+");
-}
-
-static void
-test_override__shift_keeps_one_generation_of_one_scope(void **state)
-{
-	char list[128] = "";
-
-	(void)state;
-	put_override(s, "", "1", 1, NULL);
-	put_override(s, "x", "9", 1, NULL);
-	assert_int_equal(store_override_shift(s, ""), 0);
-	put_override(s, "", "2", 2, NULL);
-	put_override(s, "", "3", 2, NULL);
-	assert_int_equal(store_override_shift(s, ""), 0);
-	put_override(s, "", "4", 3, NULL);
-	assert_int_equal(store_override_each(s, list_override, list), 0);
-	assert_string_equal(list, "x9+ 2- 3- 4+ ");
-}
-
-static void
 check_session(void *arg, const struct session_row *row)
 {
 	++*(int *)arg;
@@ -557,7 +532,6 @@ main(void)
 		T(test_discovered__every_member_comes_back),
 		T(test_discovered__one_model_goes_or_the_whole_list),
 		T(test_override__every_member_comes_back),
-		T(test_override__shift_keeps_one_generation_of_one_scope),
 		T(test_session__every_member_comes_back),
 		T(test_store__rollback_leaves_nothing),
 		T(test_store__close_in_a_transaction_rolls_back),
