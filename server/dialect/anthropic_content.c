@@ -50,13 +50,13 @@ emit_piece(struct anthropic_state *s, struct content *c, uint32_t value, const s
 	struct slice plain;
 
 	/* the common piece has no escapes: passed on where it lies */
-	if (c->surrogate == 0 && json_plain(&s->json, value, &plain)) {
+	if (c->surrogate == 0 && json_plain(&s->in.json, value, &plain)) {
 		s->said_anything |= plain.len > 0;
 		emit_text(sink, type, plain, false);
 		return;
 	}
 	buf_reset(&s->text, KEEP_BYTES);
-	(void)json_string_piece(&s->json, value, &c->surrogate, &s->text);
+	(void)json_string_piece(&s->in.json, value, &c->surrogate, &s->text);
 	s->said_anything |= s->text.len > 0;
 	emit_text(sink, type, (struct slice){ s->text.data, s->text.len }, false);
 }
@@ -128,9 +128,9 @@ static void
 announce(struct anthropic_state *s, struct content *c, uint32_t block, const struct event_sink *sink)
 {
 	struct event e = { .type = EVENT_TOOL_CALL };
-	char *id = word_of(&s->json, json_get(&s->json, block, "id"));
+	char *id = word_of(&s->in.json, json_get(&s->in.json, block, "id"));
 
-	c->name = word_of(&s->json, json_get(&s->json, block, "name"));
+	c->name = word_of(&s->in.json, json_get(&s->in.json, block, "name"));
 	if (c->name == NULL) {
 		emit_warning(sink, "the provider sent a tool call without a name; it was dropped");
 		c->ended = true;
@@ -151,12 +151,12 @@ announce(struct anthropic_state *s, struct content *c, uint32_t block, const str
 static void
 take_input(struct anthropic_state *s, struct content *c, uint32_t block, bool whole)
 {
-	uint32_t input = json_get(&s->json, block, "input");
+	uint32_t input = json_get(&s->in.json, block, "input");
 	struct slice raw;
 
-	if (!json_is(&s->json, input, JSON_OBJECT) || (!whole && json_size(&s->json, input) == 0))
+	if (!json_is(&s->in.json, input, JSON_OBJECT) || (!whole && json_size(&s->in.json, input) == 0))
 		return;
-	raw = json_raw(&s->json, input);
+	raw = json_raw(&s->in.json, input);
 	(void)buf_add(&c->text, raw.data, raw.len);
 }
 
@@ -212,7 +212,7 @@ bool
 anthropic_content_begin(struct anthropic_state *s, int64_t index, uint32_t block, bool whole,
     const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	struct content *c;
 
 	anthropic_content_stop(s, index, sink);
@@ -260,7 +260,7 @@ take_arguments(struct anthropic_state *s, struct content *c, uint32_t value,
 
 	if (c->ended)
 		return;
-	(void)json_string_piece(&s->json, value, &c->surrogate, &c->text);
+	(void)json_string_piece(&s->in.json, value, &c->surrogate, &c->text);
 	emit_arguments(c, before, sink);
 }
 
@@ -268,7 +268,7 @@ bool
 anthropic_content_delta(struct anthropic_state *s, int64_t index, uint32_t delta,
     const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	struct content *c = content_open(s, index);
 	uint32_t type = json_get(j, delta, "type"), value;
 	size_t i, n = sizeof deltas / sizeof deltas[0];

@@ -35,14 +35,13 @@ anthropic_begin(void *state, const struct chat_request *chat, const struct diale
 
 	(void)to;
 	buf_init(&s->text, PIECE_MAX);
-	buf_init(&s->repaired, PIECE_MAX);
 	s->counts = (struct anthropic_counts){ -1, -1, -1, -1, -1 };
 	s->stop = STOP_OTHER;
 	if (chat == NULL)
 		return;
 	remember_names(s, chat);
 	/* a conversation grows: made-up ids of this turn differ from those of the turns before */
-	s->seed = chat->message_count * 0x100000001b3u ^ chat_text_bytes(chat);
+	s->seed = call_id_seed(chat);
 }
 
 void
@@ -56,9 +55,8 @@ anthropic_clear(void *state)
 		free(s->renames[i].real);
 	}
 	free(s->renames);
-	json_clear(&s->json);
+	foreign_clear(&s->in);
 	buf_clear(&s->text);
-	buf_clear(&s->repaired);
 }
 
 /* ---- usage ---- */
@@ -77,7 +75,7 @@ take_count(const struct json *j, uint32_t at, int64_t *count)
 static void
 take_usage(struct anthropic_state *s, uint32_t usage, bool first)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	struct anthropic_counts *c = &s->counts;
 
 	take_count(j, json_get(j, usage, "input_tokens"), &c->input);
@@ -123,9 +121,7 @@ fail_protocol(struct anthropic_state *s, const char *kind, const char *message,
 {
 	struct failure f = FAILURE_INIT;
 
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "%s", kind);
-	snprintf(f.message, sizeof f.message, "%s", message);
+	failure_of_protocol(&f, kind, message);
 	fail(s, &f, sink);
 }
 
@@ -133,13 +129,8 @@ static void
 fail_unreadable(struct anthropic_state *s, struct slice data, const struct event_sink *sink)
 {
 	struct failure f = FAILURE_INIT;
-	char excerpt[200];
 
-	failure_set_text(excerpt, sizeof excerpt, data);
-	snprintf(f.message, sizeof f.message, "a piece of the answer is no JSON (%s): %s",
-	    s->json.problem != NULL ? s->json.problem : "unreadable", excerpt);
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "json");
+	foreign_unreadable(&s->in, data, &f);
 	fail(s, &f, sink);
 }
 
@@ -174,18 +165,12 @@ finish_stream(struct anthropic_state *s, const struct event_sink *sink)
 static void
 take_start(struct anthropic_state *s, uint32_t message, const struct event_sink *sink)
 {
-	char *id, *model;
+	const struct json *j = &s->in.json;
 
 	if (s->started)
 		return;
 	s->started = true;
-	id = json_strdup(&s->json, json_get(&s->json, message, "id"), 256);
-	model = json_strdup(&s->json, json_get(&s->json, message, "model"), 256);
-	for (const char *p = id; p != NULL && *p != '\0'; p++)
-		s->seed = (s->seed ^ (unsigned char)*p) * 0x100000001b3u;
-	emit_start(sink, slice_of(id), slice_of(model));
-	free(id);
-	free(model);
+	s->seed = foreign_start(j, json_get(j, message, "id"), json_get(j, message, "model"), s->seed, sink);
 }
 
 /* What is not here, pauses too, is an ordinary end. */
@@ -202,7 +187,7 @@ static const struct {
 static void
 take_stop(struct anthropic_state *s, uint32_t of, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t word = json_get(j, of, "stop_reason");
 	char *why;
 
@@ -240,18 +225,19 @@ fail_too_many(struct anthropic_state *s, const struct event_sink *sink)
 static void
 on_message_start(struct anthropic_state *s, const struct event_sink *sink)
 {
-	uint32_t message = json_get(&s->json, 0, "message");
+	uint32_t message = json_get(&s->in.json, 0, "message");
 
 	take_start(s, message, sink);
-	take_usage(s, json_get(&s->json, message, "usage"), true);
+	take_usage(s, json_get(&s->in.json, message, "usage"), true);
 }
 
 static void
 on_block_start(struct anthropic_state *s, const struct event_sink *sink)
 {
+	const struct json *j = &s->in.json;
+
 	take_start(s, JSON_NONE, sink);
-	if (!anthropic_content_begin(s, index_of(&s->json), json_get(&s->json, 0, "content_block"), false,
-	        sink))
+	if (!anthropic_content_begin(s, index_of(j), json_get(j, 0, "content_block"), false, sink))
 		fail_too_many(s, sink);
 }
 
@@ -259,22 +245,22 @@ static void
 on_block_delta(struct anthropic_state *s, const struct event_sink *sink)
 {
 	take_start(s, JSON_NONE, sink);
-	if (!anthropic_content_delta(s, index_of(&s->json), json_get(&s->json, 0, "delta"), sink))
+	if (!anthropic_content_delta(s, index_of(&s->in.json), json_get(&s->in.json, 0, "delta"), sink))
 		fail_too_many(s, sink);
 }
 
 static void
 on_block_stop(struct anthropic_state *s, const struct event_sink *sink)
 {
-	anthropic_content_stop(s, index_of(&s->json), sink);
+	anthropic_content_stop(s, index_of(&s->in.json), sink);
 }
 
 static void
 on_message_delta(struct anthropic_state *s, const struct event_sink *sink)
 {
 	take_start(s, JSON_NONE, sink);
-	take_stop(s, json_get(&s->json, 0, "delta"), sink);
-	take_usage(s, json_get(&s->json, 0, "usage"), false);
+	take_stop(s, json_get(&s->in.json, 0, "delta"), sink);
+	take_usage(s, json_get(&s->in.json, 0, "usage"), false);
 }
 
 static void
@@ -283,8 +269,8 @@ on_error(struct anthropic_state *s, const struct event_sink *sink)
 	const struct wire_head none = { 0, NULL, 0 };
 	struct failure f = FAILURE_INIT;
 
-	anthropic_classify(NULL, 0, &none, &s->json, &f);
-	f.wait_ms = refusal_wait_ms(&none, &s->json, 0);
+	anthropic_classify(NULL, 0, &none, &s->in.json, &f);
+	f.wait_ms = refusal_wait_ms(&none, &s->in.json, 0);
 	fail(s, &f, sink);
 }
 
@@ -311,32 +297,10 @@ is_error(const struct json *j)
 	    json_equals(j, json_get(j, 0, "type"), "error");
 }
 
-/* Reads foreign JSON; broken UTF-8 is repaired once, and the user is told once. */
 static bool
 read_json(struct anthropic_state *s, struct slice text, const struct event_sink *sink)
 {
-	if (json_read(&s->json, text.data, text.len, JSON_LAST_KEY_WINS) == 0)
-		return json_is(&s->json, 0, JSON_OBJECT);
-	buf_reset(&s->repaired, KEEP_BYTES);
-	if (!utf8_repair(&s->repaired, text.data, text.len) ||
-	    json_read(&s->json, s->repaired.data, s->repaired.len, JSON_LAST_KEY_WINS) != 0)
-		return false;
-	if (!s->repair_told)
-		emit_warning(sink, "the provider sent broken UTF-8; it was replaced by U+FFFD");
-	s->repair_told = true;
-	return json_is(&s->json, 0, JSON_OBJECT);
-}
-
-static struct slice
-trim(struct slice s)
-{
-	while (s.len > 0 && strchr(" \t\r\n", *s.data) != NULL && *s.data != '\0') {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && strchr(" \t\r\n", s.data[s.len - 1]) != NULL && s.data[s.len - 1] != '\0')
-		s.len--;
-	return s;
+	return foreign_read(&s->in, text, sink) && json_is(&s->in.json, 0, JSON_OBJECT);
 }
 
 /* An error that is no JSON: its words are all there is. */
@@ -354,7 +318,7 @@ void
 anthropic_frame(void *state, const struct frame *frame, const struct event_sink *sink)
 {
 	struct anthropic_state *s = state;
-	struct slice data = trim(frame->data);
+	struct slice data = foreign_trim(frame->data);
 	uint32_t type;
 
 	if (s->over || data.len == 0)
@@ -370,15 +334,15 @@ anthropic_frame(void *state, const struct frame *frame, const struct event_sink 
 			fail_unreadable(s, data, sink);
 		return;
 	}
-	if (is_error(&s->json)) {
+	if (is_error(&s->in.json)) {
 		on_error(s, sink);
 		return;
 	}
-	type = json_get(&s->json, 0, "type");
+	type = json_get(&s->in.json, 0, "type");
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
 		/* the name of the frame counts where the object does not tell its own */
 		if (type == JSON_NONE ? !slice_eq(frame->event, events[i].type)
-		                      : !json_equals(&s->json, type, events[i].type))
+		                      : !json_equals(&s->in.json, type, events[i].type))
 			continue;
 		events[i].take(s, sink);
 		return;
@@ -390,9 +354,9 @@ anthropic_frame(void *state, const struct frame *frame, const struct event_sink 
 static bool
 take_contents(struct anthropic_state *s, uint32_t list, const struct event_sink *sink)
 {
-	uint32_t item = json_first(&s->json, list);
+	uint32_t item = json_first(&s->in.json, list);
 
-	for (int64_t index = 0; item != JSON_NONE; item = json_next(&s->json, item), index++) {
+	for (int64_t index = 0; item != JSON_NONE; item = json_next(&s->in.json, item), index++) {
 		if (!anthropic_content_begin(s, index, item, true, sink))
 			return false;
 		anthropic_content_stop(s, index, sink);
@@ -409,29 +373,27 @@ anthropic_body(void *state, struct slice text, const struct event_sink *sink)
 
 	if (s->over)
 		return;
-	text = trim(text);
+	text = foreign_trim(text);
 	if (text.len == 0) {
 		fail_protocol(s, "empty", "the provider answered with nothing", sink);
 		return;
 	}
 	if (!read_json(s, text, sink)) {
-		f.class = FAILURE_PROTOCOL;
-		snprintf(f.kind, sizeof f.kind, "json");
-		failure_set_from_page(&f, text);
+		failure_no_json(&f, text);
 		fail(s, &f, sink);
 		return;
 	}
-	if (is_error(&s->json)) {
+	if (is_error(&s->in.json)) {
 		on_error(s, sink);
 		return;
 	}
-	list = json_get(&s->json, 0, "content");
-	if (!json_is(&s->json, list, JSON_ARRAY)) {
+	list = json_get(&s->in.json, 0, "content");
+	if (!json_is(&s->in.json, list, JSON_ARRAY)) {
 		fail_protocol(s, "empty", "the answer is JSON, but no message", sink);
 		return;
 	}
 	take_start(s, 0, sink);
-	take_usage(s, json_get(&s->json, 0, "usage"), false);
+	take_usage(s, json_get(&s->in.json, 0, "usage"), false);
 	if (!take_contents(s, list, sink)) {
 		fail_too_many(s, sink);
 		return;

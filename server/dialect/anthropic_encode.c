@@ -6,22 +6,17 @@
 
 #include "server/dialect/anthropic_reason.h"
 #include "server/dialect/emit.h"
+#include "server/dialect/extra.h"
 
 #define DEFAULT_MAX_TOKENS 8192
 
 /* Members that decide what we send and how the answer is read: never the user's own. */
-static const char *const reserved[] = { "model", "messages", "stream" };
-
-static bool
-is_extra(const struct anthropic_encoder *e, const char *key)
-{
-	return json_get(&e->extra, 0, key) != JSON_NONE;
-}
+static const char *const reserved[] = { "model", "messages", "stream", NULL };
 
 bool
 anthropic_member(struct anthropic_encoder *e, const char *key)
 {
-	if (is_extra(e, key))
+	if (extra_has(&e->extra, key))
 		return false;
 	json_key(&e->w, key);
 	return true;
@@ -104,7 +99,7 @@ put_schema_root(struct anthropic_encoder *e, const struct text *schema)
 		json_begin_object(&e->w);
 		json_kv_string(&e->w, "type", "object");
 		for (key = json_first(&j, 0); key != JSON_NONE; key = json_next(&j, key))
-			anthropic_copy_member(e, &j, key);
+			extra_put(&e->w, &j, key);
 		json_end_object(&e->w);
 	}
 	json_clear(&j);
@@ -141,7 +136,8 @@ named_before(const struct turns *t, size_t turn, size_t block, const char *name)
 		for (size_t k = 0; k < (i < turn ? t->of[i].count : block); k++) {
 			const struct block *b = &t->of[i].blocks[k];
 
-			if (b->call_id != NULL && strcmp(b->part->name, name) == 0)
+			if (b->call_id != NULL && b->part->name != NULL &&
+			    strcmp(b->part->name, name) == 0)
 				return true;
 		}
 	return false;
@@ -249,7 +245,7 @@ put_tools(struct anthropic_encoder *e)
 	enum tool_choice choice = e->opt->tool_choice;
 	int r;
 
-	if (e->chat->tool_count == 0 && !is_extra(e, "tools")) {
+	if (e->chat->tool_count == 0 && !extra_has(&e->extra, "tools")) {
 		if (choice == TOOL_CHOICE_REQUIRED || choice == TOOL_CHOICE_ONE)
 			return error_field(e->err, "tool_choice", "a tool is required but none is given");
 		if (put_stubs(e))
@@ -298,47 +294,17 @@ put_stop(struct anthropic_encoder *e)
 
 /* ---- members of the user's own ---- */
 
-static int
-read_extra(struct anthropic_encoder *e)
-{
-	const struct text *t = &e->opt->extra;
-
-	if (t->data == NULL || t->len == 0)
-		return 0;
-	if (json_read(&e->extra, t->data, t->len, JSON_STRICT) != 0 ||
-	    !json_is(&e->extra, 0, JSON_OBJECT))
-		return error_field(e->err, "extra", "it is no JSON object");
-	for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-		if (is_extra(e, reserved[i]))
-			return error_field(e->err, "extra", "\"%s\" cannot be given here", reserved[i]);
-	}
-	return 0;
-}
-
-void
-anthropic_copy_member(struct anthropic_encoder *e, const struct json *from, uint32_t key)
-{
-	struct slice raw = json_raw(from, json_value(from, key));
-	struct buf name = BUF_INIT;
-
-	if (json_string(from, key, &name) == 0) {
-		json_key_n(&e->w, buf_str(&name), name.len);
-		json_put_raw(&e->w, raw.data, raw.len);
-	}
-	buf_clear(&name);
-}
-
 static void
 put_extra(struct anthropic_encoder *e)
 {
-	uint32_t key = json_first(&e->extra, e->extra.count > 0 ? 0 : JSON_NONE);
+	uint32_t key = extra_first(&e->extra);
 
 	for (; key != JSON_NONE; key = json_next(&e->extra, key)) {
 		/* an object of that name was joined with ours */
 		if (json_equals(&e->extra, key, "output_config") &&
 		    json_is(&e->extra, json_value(&e->extra, key), JSON_OBJECT))
 			continue;
-		anthropic_copy_member(e, &e->extra, key);
+		extra_put(&e->w, &e->extra, key);
 	}
 }
 
@@ -372,8 +338,8 @@ put_body(struct anthropic_encoder *e, const char *model)
 static int
 put_head(const struct anthropic_encoder *e, const struct provider *p, struct wire_request *out)
 {
-	bool old = !e->model.claude || e->sampled || is_extra(e, "temperature") ||
-	    is_extra(e, "top_p") || is_extra(e, "top_k");
+	bool old = !e->model.claude || e->sampled || extra_has(&e->extra, "temperature") ||
+	    extra_has(&e->extra, "top_p") || extra_has(&e->extra, "top_k");
 	int r;
 
 	out->method = "POST";
@@ -390,7 +356,7 @@ encode(struct anthropic_encoder *e, const struct dialect_target *to, struct wire
 {
 	int r;
 
-	if ((r = read_extra(e)) != 0)
+	if ((r = extra_read(&e->extra, &e->opt->extra, reserved, e->err)) != 0)
 		return r;
 	if (turns_end_with_assistant(&e->turns) && !e->model.prefill)
 		return error_field(e->err, "messages",
@@ -403,9 +369,6 @@ encode(struct anthropic_encoder *e, const struct dialect_target *to, struct wire
 	json_writer_init(&e->w, &out->body, false);
 	if ((r = put_body(e, to->model)) != 0)
 		return r;
-	if (out->body.failed)
-		return error_set(e->err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
-		    out->body.max >> 20);
 	if ((r = put_head(e, to->provider, out)) != 0)
 		return error_set(e->err, r, "the request's head does not fit");
 	return 0;
@@ -428,9 +391,6 @@ anthropic_encode(const struct chat_request *chat, const struct dialect_target *t
 	turns_build(&e.turns, chat, target_ref(&self, ref, sizeof ref), sink);
 	r = encode(&e, to, out);
 	turns_clear(&e.turns);
-	json_clear(&e.extra);
 	target_clear(&self);
-	if (r != 0)
-		wire_request_clear(out);
-	return r;
+	return encode_end(&e.extra, out, r, err);
 }

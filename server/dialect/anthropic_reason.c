@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/dialect/emit.h"
+#include "server/dialect/extra.h"
 
 #define BUDGET_MIN 1024
 
@@ -158,7 +159,7 @@ anthropic_put_output_config(struct anthropic_encoder *e)
 		return r;
 	for (key = joined ? json_first(&e->extra, given) : JSON_NONE; key != JSON_NONE;
 	    key = json_next(&e->extra, key))
-		anthropic_copy_member(e, &e->extra, key);
+		extra_put(&e->w, &e->extra, key);
 	json_end_object(&e->w);
 	return 0;
 }

@@ -28,7 +28,6 @@ struct anthropic_encoder {
 
 /* Opens a member unless the user gives it himself. */
 bool anthropic_member(struct anthropic_encoder *e, const char *key);
-void anthropic_copy_member(struct anthropic_encoder *e, const struct json *from, uint32_t key);
 
 /* visible: the limit of what can be read. */
 void anthropic_decide_thinking(struct anthropic_encoder *e, int64_t visible);

@@ -6,6 +6,7 @@
 
 #include "server/dialect/anthropic.h"
 #include "server/dialect/openai_chat.h"
+#include "server/dialect/foreign.h"
 #include "server/dialect/refusal.h"
 
 #define WORD_MAX_BYTES 128
@@ -145,20 +146,6 @@ anthropic_classify(const struct provider *p, int status, const struct wire_head 
 
 /* ---- the whole ---- */
 
-static void
-take_headers(const struct wire_head *head, struct failure *out)
-{
-	static const char *const ids[] = { "request-id", "x-request-id", "cf-ray" };
-	struct slice retry = wire_header(head, "x-should-retry");
-
-	if (slice_eq_nocase(retry, "true"))
-		out->retry_said = 1;
-	else if (slice_eq_nocase(retry, "false"))
-		out->retry_said = 0;
-	for (size_t i = 0; i < sizeof ids / sizeof ids[0] && out->request_id[0] == '\0'; i++)
-		failure_set_text(out->request_id, sizeof out->request_id, wire_header(head, ids[i]));
-}
-
 /* "You will regain access on 2026-12-01 at 00:00 UTC." */
 static int64_t
 regain_wait(const char *message, int64_t now_ms)
@@ -191,31 +178,19 @@ wait_of(const struct wire_head *head, const struct json *j, const struct failure
 	return wait < 0 && j != NULL ? refusal_wait_ms(head, j, now_ms) : wait;
 }
 
-static bool
-read_body(struct json *j, struct buf *repaired, struct slice body)
-{
-	if (body.len == 0)
-		return false;
-	if (json_read(j, body.data, body.len, JSON_LAST_KEY_WINS) == 0)
-		return true;
-	return utf8_repair(repaired, body.data, body.len) &&
-	    json_read(j, repaired->data, repaired->len, JSON_LAST_KEY_WINS) == 0;
-}
-
 void
 anthropic_refuse(const struct provider *p, const struct wire_head *head, struct slice body,
     int64_t now_ms, struct failure *out)
 {
 	const struct complaint silent = { .status = head->status };
-	struct json j = JSON_INIT;
-	struct buf repaired = BUF_INIT;
+	struct foreign in = { 0 };
 	bool readable;
 
 	*out = (struct failure)FAILURE_INIT;
-	take_headers(head, out);
-	readable = read_body(&j, &repaired, body);
+	failure_take_head(out, head);
+	readable = body.len > 0 && foreign_read(&in, body, NULL);
 	if (readable) {
-		anthropic_classify(p, head->status, head, &j, out);
+		anthropic_classify(p, head->status, head, &in.json, out);
 	} else {
 		out->class = class_of(&silent, head);
 		failure_set_from_page(out, body);
@@ -223,7 +198,6 @@ anthropic_refuse(const struct provider *p, const struct wire_head *head, struct 
 	out->http_status = head->status;
 	if (out->class == FAILURE_CONFIG && head->status < 400)
 		snprintf(out->kind, sizeof out->kind, "redirect");
-	out->wait_ms = wait_of(head, readable ? &j : NULL, out, now_ms);
-	json_clear(&j);
-	buf_clear(&repaired);
+	out->wait_ms = wait_of(head, readable ? &in.json : NULL, out, now_ms);
+	foreign_clear(&in);
 }

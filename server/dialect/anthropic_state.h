@@ -5,6 +5,7 @@
 #define SERVER_DIALECT_ANTHROPIC_STATE_H
 
 #include "server/dialect/anthropic.h"
+#include "server/dialect/foreign.h"
 
 enum content_kind {
 	CONTENT_TEXT,
@@ -37,16 +38,15 @@ struct anthropic_counts {
 };
 
 struct anthropic_state {
-	struct json json;
+	struct foreign in;
 	struct buf text;     /* scratch for one piece */
-	struct buf repaired; /* a frame whose UTF-8 was broken */
 	struct content *contents;
 	unsigned content_count;
 	unsigned call_count;
 	struct anthropic_rename *renames;
 	size_t rename_count;
 	struct anthropic_counts counts;
-	bool started, over, said_anything, repair_told;
+	bool started, over, said_anything;
 	bool finish_seen;
 	enum stop_reason stop;
 	uint64_t seed; /* for ids of calls that came without */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "protocol/base/buf.h"
+#include "server/dialect/refusal.h"
 
 void
 emit_start(const struct event_sink *sink, struct slice id, struct slice model)
@@ -74,8 +75,6 @@ emit_protocol_error(const struct event_sink *sink, const char *kind, const char 
 {
 	struct failure f = FAILURE_INIT;
 
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "%s", kind);
-	snprintf(f.message, sizeof f.message, "%s", message);
+	failure_of_protocol(&f, kind, message);
 	emit_error(sink, &f);
 }

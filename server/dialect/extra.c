@@ -59,3 +59,15 @@ put_checked_json(struct json_writer *w, const char *field, const struct text *t,
 	json_clear(&j);
 	return r;
 }
+
+int
+encode_end(struct json *extra, struct wire_request *out, int r, struct error *err)
+{
+	if (r == 0 && out->body.failed)
+		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
+		    out->body.max >> 20);
+	json_clear(extra);
+	if (r != 0)
+		wire_request_clear(out);
+	return r;
+}

@@ -17,6 +17,10 @@ uint32_t extra_first(const struct json *extra);
 /* Copies the member with that key token as it came. */
 void extra_put(struct json_writer *w, const struct json *extra, uint32_t key);
 
+/* The request is written, r says how that went: frees the extra members, refuses a body that grew too large,
+ * and clears what failed. */
+int encode_end(struct json *extra, struct wire_request *out, int r, struct error *err);
+
 /* Copies JSON text of that type as it came; MP_E_INVALID_PARAMS with the field when it is something
  * else. */
 int put_checked_json(struct json_writer *w, const char *field, const struct text *t,

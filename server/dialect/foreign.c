@@ -128,3 +128,16 @@ call_id_mix(uint64_t seed, struct slice text)
 		seed = (seed ^ (unsigned char)text.data[i]) * FNV_PRIME;
 	return seed;
 }
+
+uint64_t
+foreign_start(const struct json *j, uint32_t id, uint32_t model, uint64_t seed,
+    const struct event_sink *sink)
+{
+	char *id_text = json_strdup(j, id, 256), *model_text = json_strdup(j, model, 256);
+
+	seed = call_id_mix(seed, slice_of(id_text));
+	emit_start(sink, slice_of(id_text), slice_of(model_text));
+	free(id_text);
+	free(model_text);
+	return seed;
+}

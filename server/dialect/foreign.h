@@ -22,6 +22,10 @@ void foreign_clear(struct foreign *f);
 struct slice foreign_trim(struct slice s);
 /* The failure of a piece that is no JSON, with an excerpt of it. */
 void foreign_unreadable(const struct foreign *f, struct slice text, struct failure *out);
+/* The answer begins: its id and model (tokens; absent ones are empty) are told. Returns the seed mixed with
+ * the id. */
+uint64_t foreign_start(const struct json *j, uint32_t id, uint32_t model, uint64_t seed,
+    const struct event_sink *sink);
 /* A non-empty string of at most max_bytes, as strdup; else NULL. */
 char *foreign_word(const struct json *j, uint32_t at, size_t max_bytes);
 /* A token count that can be true; else -1. */

@@ -5,6 +5,7 @@
 
 #include "server/dialect/emit.h"
 #include "server/dialect/gemini_history.h"
+#include "server/dialect/history.h"
 
 /* ---- contents ---- */
 
@@ -77,22 +78,6 @@ put_image(struct gemini_history *h, const struct part *p)
 	return 0;
 }
 
-static bool
-is_text_type(const char *type)
-{
-	static const char *const types[] = { "application/json", "application/xml",
-		"application/yaml", "application/x-yaml", "application/toml",
-		"application/javascript", "application/x-sh", "image/svg+xml" };
-
-	if (strncmp(type, "text/", 5) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		if (strcmp(type, types[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 put_text_document(struct gemini_history *h, const struct part *p)
 {
@@ -118,7 +103,7 @@ put_document(struct gemini_history *h, const struct part *p)
 
 	if (p->bytes.data == NULL)
 		return error_field(h->err, "attachments", "a document without bytes cannot be sent here");
-	if (type == NULL || is_text_type(type)) {
+	if (type == NULL || media_type_is_text(type)) {
 		if (utf8_valid(p->bytes.data, p->bytes.len)) {
 			put_text_document(h, p);
 			return 0;
@@ -242,8 +227,7 @@ gemini_contents(struct json_writer *w, const struct chat_request *chat,
 	struct gemini_history h = { .w = w, .chat = chat, .sink = sink, .err = err };
 	int r;
 
-	h.us = to->provider != NULL && to->provider->name != NULL ? to->provider->name : "";
-	h.model = to->model;
+	h.to = to;
 	h.needs_signature = gemini_thinking_of(to->model) == GEMINI_THINKING_LEVEL;
 	put_system(&h);
 	json_key(w, "contents");

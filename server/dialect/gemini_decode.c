@@ -39,12 +39,11 @@ gemini_begin(void *state, const struct chat_request *chat, const struct dialect_
 
 	(void)to;
 	buf_init(&s->text, PIECE_MAX);
-	buf_init(&s->repaired, PIECE_MAX);
 	s->usage = (struct usage)USAGE_INIT;
 	if (chat == NULL)
 		return;
 	/* a conversation grows: made-up ids of this turn differ from those of the turns before */
-	s->seed = chat->message_count * 0x100000001b3u ^ chat_text_bytes(chat);
+	s->seed = call_id_seed(chat);
 	remember_names(s, chat);
 }
 
@@ -56,9 +55,8 @@ gemini_clear(void *state)
 	for (size_t i = 0; s->renamed != NULL && s->renamed[i] != NULL; i++)
 		free(s->renamed[i]);
 	free(s->renamed);
-	json_clear(&s->json);
+	foreign_clear(&s->in);
 	buf_clear(&s->text);
-	buf_clear(&s->repaired);
 }
 
 /* ---- the end ---- */
@@ -138,14 +136,14 @@ fail_with_word(struct gemini_state *s, enum failure_class class, const char *wha
 {
 	struct failure f = FAILURE_INIT;
 	struct buf text = BUF_INIT;
-	char *code = json_strdup(&s->json, word, sizeof f.code - 1);
+	char *code = json_strdup(&s->in.json, word, sizeof f.code - 1);
 
 	f.class = class;
 	failure_set_text(f.code, sizeof f.code, slice_of(code));
 	(void)buf_addf(&text, "%s (%s)", what, f.code);
-	if (json_is(&s->json, sentence, JSON_STRING)) {
+	if (json_is(&s->in.json, sentence, JSON_STRING)) {
 		(void)buf_adds(&text, ": ");
-		(void)json_string(&s->json, sentence, &text);
+		(void)json_string(&s->in.json, sentence, &text);
 	}
 	failure_set_text(f.message, sizeof f.message, (struct slice){ text.data, text.len });
 	buf_clear(&text);
@@ -156,16 +154,16 @@ fail_with_word(struct gemini_state *s, enum failure_class class, const char *wha
 static bool
 take_finish(struct gemini_state *s, uint32_t candidate, const struct event_sink *sink)
 {
-	uint32_t word = json_get(&s->json, candidate, "finishReason");
-	uint32_t sentence = json_get(&s->json, candidate, "finishMessage");
+	uint32_t word = json_get(&s->in.json, candidate, "finishReason");
+	uint32_t sentence = json_get(&s->in.json, candidate, "finishMessage");
 	enum finish_kind kind = FINISH_PLAIN;
 
-	if (!json_is(&s->json, word, JSON_STRING))
+	if (!json_is(&s->in.json, word, JSON_STRING))
 		return true;
 	s->finish_seen = true;
 	s->stop = STOP_OTHER;
 	for (size_t i = 0; i < sizeof finish_words / sizeof finish_words[0]; i++) {
-		if (!json_equals(&s->json, word, finish_words[i].word))
+		if (!json_equals(&s->in.json, word, finish_words[i].word))
 			continue;
 		s->stop = finish_words[i].stop;
 		kind = finish_words[i].kind;
@@ -185,11 +183,11 @@ take_finish(struct gemini_state *s, uint32_t candidate, const struct event_sink 
 static bool
 take_candidate(struct gemini_state *s, uint32_t candidate, const struct event_sink *sink)
 {
-	uint32_t parts = json_path(&s->json, candidate, "content", "parts"), part;
+	uint32_t parts = json_path(&s->in.json, candidate, "content", "parts"), part;
 
-	if (json_is(&s->json, parts, JSON_ARRAY)) {
-		for (part = json_first(&s->json, parts); part != JSON_NONE;
-		    part = json_next(&s->json, part)) {
+	if (json_is(&s->in.json, parts, JSON_ARRAY)) {
+		for (part = json_first(&s->in.json, parts); part != JSON_NONE;
+		    part = json_next(&s->in.json, part)) {
 			if (!gemini_part(s, part, sink))
 				return false;
 		}
@@ -219,7 +217,7 @@ sum(int64_t a, int64_t b)
 static void
 take_usage(struct gemini_state *s, uint32_t at)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	struct usage u = USAGE_INIT;
 	int64_t total = count_of(j, json_get(j, at, "totalTokenCount"));
 	int64_t thoughts = count_of(j, json_get(j, at, "thoughtsTokenCount"));
@@ -249,18 +247,13 @@ take_usage(struct gemini_state *s, uint32_t at)
 static void
 take_start(struct gemini_state *s, uint32_t root, const struct event_sink *sink)
 {
-	char *id, *model;
+	const struct json *j = &s->in.json;
 
 	if (s->started)
 		return;
 	s->started = true;
-	id = json_strdup(&s->json, json_get(&s->json, root, "responseId"), 256);
-	model = json_strdup(&s->json, json_get(&s->json, root, "modelVersion"), 256);
-	for (const char *p = id; p != NULL && *p != '\0'; p++)
-		s->seed = (s->seed ^ (unsigned char)*p) * 0x100000001b3u;
-	emit_start(sink, slice_of(id), slice_of(model));
-	free(id);
-	free(model);
+	s->seed = foreign_start(j, json_get(j, root, "responseId"), json_get(j, root, "modelVersion"),
+	    s->seed, sink);
 }
 
 static void
@@ -269,7 +262,7 @@ take_error(struct gemini_state *s, uint32_t root, const struct event_sink *sink)
 	const struct wire_head none = { 0, NULL, 0 };
 	struct failure f = FAILURE_INIT;
 
-	gemini_classify(&none, &s->json, root, 0, &f);
+	gemini_classify(&none, &s->in.json, root, 0, &f);
 	fail(s, &f, sink);
 }
 
@@ -285,14 +278,14 @@ has_error(const struct json *j, uint32_t root)
 static bool
 take_feedback(struct gemini_state *s, uint32_t root, const struct event_sink *sink)
 {
-	uint32_t feedback = json_get(&s->json, root, "promptFeedback");
-	uint32_t word = json_get(&s->json, feedback, "blockReason");
+	uint32_t feedback = json_get(&s->in.json, root, "promptFeedback");
+	uint32_t word = json_get(&s->in.json, feedback, "blockReason");
 
-	if (!json_is(&s->json, word, JSON_STRING))
+	if (!json_is(&s->in.json, word, JSON_STRING))
 		return true;
 	if (!s->said_anything) {
 		fail_with_word(s, FAILURE_CONTENT_POLICY, "the provider blocked the prompt", word,
-		    json_get(&s->json, feedback, "blockReasonMessage"), sink);
+		    json_get(&s->in.json, feedback, "blockReasonMessage"), sink);
 		return false;
 	}
 	s->finish_seen = true;
@@ -304,7 +297,7 @@ take_feedback(struct gemini_state *s, uint32_t root, const struct event_sink *si
 static bool
 take_chunk(struct gemini_state *s, uint32_t root, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t list = json_get(j, root, "candidates"), candidate;
 	int64_t index;
 
@@ -333,66 +326,40 @@ take_root(struct gemini_state *s, const struct event_sink *sink)
 {
 	uint32_t item;
 
-	if (!json_is(&s->json, 0, JSON_ARRAY)) {
+	if (!json_is(&s->in.json, 0, JSON_ARRAY)) {
 		(void)take_chunk(s, 0, sink);
 		return;
 	}
-	for (item = json_first(&s->json, 0); item != JSON_NONE && !s->over;
-	    item = json_next(&s->json, item)) {
-		if (json_is(&s->json, item, JSON_OBJECT))
+	for (item = json_first(&s->in.json, 0); item != JSON_NONE && !s->over;
+	    item = json_next(&s->in.json, item)) {
+		if (json_is(&s->in.json, item, JSON_OBJECT))
 			(void)take_chunk(s, item, sink);
 	}
 }
 
 /* ---- frames and replies ---- */
 
-/* Reads foreign JSON; broken UTF-8 is repaired once, and the user is told once. */
 static bool
 read_json(struct gemini_state *s, struct slice text, const struct event_sink *sink)
 {
-	if (json_read(&s->json, text.data, text.len, JSON_LAST_KEY_WINS) != 0) {
-		buf_reset(&s->repaired, KEEP_BYTES);
-		if (!utf8_repair(&s->repaired, text.data, text.len) ||
-		    json_read(&s->json, s->repaired.data, s->repaired.len, JSON_LAST_KEY_WINS) != 0)
-			return false;
-		if (!s->repair_told)
-			emit_warning(sink, "the provider sent broken UTF-8; it was replaced by U+FFFD");
-		s->repair_told = true;
-	}
-	return json_is(&s->json, 0, JSON_OBJECT) || json_is(&s->json, 0, JSON_ARRAY);
+	return foreign_read(&s->in, text, sink) &&
+	    (json_is(&s->in.json, 0, JSON_OBJECT) || json_is(&s->in.json, 0, JSON_ARRAY));
 }
 
 static void
 fail_unreadable(struct gemini_state *s, struct slice data, const struct event_sink *sink)
 {
 	struct failure f = FAILURE_INIT;
-	char excerpt[200];
 
-	failure_set_text(excerpt, sizeof excerpt, data);
-	snprintf(f.message, sizeof f.message, "a piece of the answer is no JSON (%s): %s",
-	    s->json.problem != NULL ? s->json.problem : "unreadable", excerpt);
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "json");
+	foreign_unreadable(&s->in, data, &f);
 	fail(s, &f, sink);
-}
-
-static struct slice
-trim(struct slice s)
-{
-	while (s.len > 0 && (unsigned char)*s.data <= ' ') {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && (unsigned char)s.data[s.len - 1] <= ' ')
-		s.len--;
-	return s;
 }
 
 void
 gemini_frame(void *state, const struct frame *frame, const struct event_sink *sink)
 {
 	struct gemini_state *s = state;
-	struct slice data = trim(frame->data);
+	struct slice data = foreign_trim(frame->data);
 
 	/* the stream ends with its connection; a proxy may add the mark of another dialect */
 	if (s->over || data.len == 0 || slice_eq(data, "[DONE]"))
@@ -411,15 +378,13 @@ gemini_body(void *state, struct slice text, const struct event_sink *sink)
 
 	if (s->over)
 		return;
-	text = trim(text);
+	text = foreign_trim(text);
 	if (text.len == 0) {
 		gemini_fail_protocol(s, "empty", "the provider answered with nothing", sink);
 		return;
 	}
 	if (!read_json(s, text, sink)) {
-		f.class = FAILURE_PROTOCOL;
-		snprintf(f.kind, sizeof f.kind, "json");
-		failure_set_from_page(&f, text);
+		failure_no_json(&f, text);
 		fail(s, &f, sink);
 		return;
 	}

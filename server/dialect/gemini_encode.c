@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/dialect/emit.h"
+#include "server/dialect/extra.h"
 #include "server/dialect/gemini.h"
 
 #define STOP_MAX 5
@@ -465,11 +466,5 @@ gemini_encode(const struct chat_request *chat, const struct dialect_target *to,
 	    (r = wire_request_header(out, "Content-Type", "application/json")) == 0 &&
 	    (r = read_extra(&e)) == 0)
 		r = put_body(&e);
-	if (r == 0 && out->body.failed)
-		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
-		    out->body.max >> 20);
-	json_clear(&e.extra);
-	if (r != 0)
-		wire_request_clear(out);
-	return r;
+	return encode_end(&e.extra, out, r, err);
 }

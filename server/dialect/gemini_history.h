@@ -14,8 +14,7 @@ struct gemini_history {
 	const struct chat_request *chat;
 	const struct event_sink *sink;
 	struct error *err;
-	const char *us;       /* the provider's name */
-	const char *model;    /* the upstream id, as it is signed */
+	const struct dialect_target *to;
 	bool needs_signature; /* Gemini 3 and later */
 	enum gemini_turn turn; /* the content that is open */
 	bool call_said;       /* this step has a call already */

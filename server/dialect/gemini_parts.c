@@ -47,9 +47,9 @@ take_text(struct gemini_state *s, uint32_t value, uint32_t *pending, enum event_
 	struct slice piece;
 
 	/* the common piece has no escapes: passed on where it lies */
-	if (*pending != 0 || !json_plain(&s->json, value, &piece)) {
+	if (*pending != 0 || !json_plain(&s->in.json, value, &piece)) {
 		buf_reset(&s->text, KEEP_BYTES);
-		(void)json_string_piece(&s->json, value, pending, &s->text);
+		(void)json_string_piece(&s->in.json, value, pending, &s->text);
 		piece = (struct slice){ s->text.data, s->text.len };
 	}
 	s->said_anything |= type == EVENT_TEXT && piece.len > 0;
@@ -60,10 +60,10 @@ static void
 take_text_part(struct gemini_state *s, uint32_t part, struct slice signature,
     const struct event_sink *sink)
 {
-	uint32_t text = json_get(&s->json, part, "text");
+	uint32_t text = json_get(&s->in.json, part, "text");
 	bool thought = false;
 
-	(void)json_bool(&s->json, json_get(&s->json, part, "thought"), &thought);
+	(void)json_bool(&s->in.json, json_get(&s->in.json, part, "thought"), &thought);
 	if (thought) {
 		s->reasoning_open = true;
 		take_text(s, text, &s->reasoning_surrogate, EVENT_REASONING, sink);
@@ -125,8 +125,8 @@ emit_call(struct gemini_state *s, uint32_t call, const char *name, struct slice 
     const struct event_sink *sink)
 {
 	struct event e = { .type = EVENT_TOOL_CALL, .index = s->call_count };
-	uint32_t args = json_get(&s->json, call, "args");
-	char *id = json_strdup(&s->json, json_get(&s->json, call, "id"), NAME_MAX_BYTES);
+	uint32_t args = json_get(&s->in.json, call, "args");
+	char *id = json_strdup(&s->in.json, json_get(&s->in.json, call, "id"), NAME_MAX_BYTES);
 	char made_up[24];
 
 	make_up_id(s, made_up);
@@ -136,7 +136,7 @@ emit_call(struct gemini_state *s, uint32_t call, const char *name, struct slice 
 	sink->event(sink->arg, &e);
 	e.type = EVENT_TOOL_ARGS;
 	e.id = e.name = (struct slice){ NULL, 0 };
-	e.text = json_is(&s->json, args, JSON_OBJECT) ? json_raw(&s->json, args) : SLICE("{}");
+	e.text = json_is(&s->in.json, args, JSON_OBJECT) ? json_raw(&s->in.json, args) : SLICE("{}");
 	sink->event(sink->arg, &e);
 	e.type = EVENT_TOOL_END;
 	e.text = (struct slice){ NULL, 0 };
@@ -150,12 +150,12 @@ static bool
 take_call(struct gemini_state *s, uint32_t call, struct slice signature,
     const struct event_sink *sink)
 {
-	char *name = json_strdup(&s->json, json_get(&s->json, call, "name"), NAME_MAX_BYTES);
+	char *name = json_strdup(&s->in.json, json_get(&s->in.json, call, "name"), NAME_MAX_BYTES);
 	bool more = false;
 
 	gemini_close(s, sink);
-	(void)json_bool(&s->json, json_get(&s->json, call, "willContinue"), &more);
-	if (more || json_get(&s->json, call, "partialArgs") != JSON_NONE) {
+	(void)json_bool(&s->in.json, json_get(&s->in.json, call, "willContinue"), &more);
+	if (more || json_get(&s->in.json, call, "partialArgs") != JSON_NONE) {
 		free(name);
 		gemini_fail_protocol(s, "json", "a tool call came in pieces, which nobody asked for", sink);
 		return false;
@@ -184,7 +184,7 @@ static void
 tell_other_part(struct gemini_state *s, uint32_t part, const struct event_sink *sink)
 {
 	for (size_t i = 0; i < sizeof other_parts / sizeof other_parts[0] && !s->part_told; i++) {
-		if (json_get(&s->json, part, other_parts[i]) == JSON_NONE)
+		if (json_get(&s->in.json, part, other_parts[i]) == JSON_NONE)
 			continue;
 		s->part_told = true;
 		emit_warning(sink, "a part of the answer was left out: %s", other_parts[i]);
@@ -194,7 +194,7 @@ tell_other_part(struct gemini_state *s, uint32_t part, const struct event_sink *
 bool
 gemini_part(struct gemini_state *s, uint32_t part, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t call = json_get(j, part, "functionCall");
 	struct slice signature = { NULL, 0 };
 

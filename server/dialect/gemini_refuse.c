@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/dialect/gemini.h"
+#include "server/dialect/foreign.h"
 #include "server/dialect/refusal.h"
 
 #define WORD_MAX_BYTES ((size_t)128)
@@ -239,36 +240,22 @@ gemini_classify(const struct wire_head *head, const struct json *j, uint32_t roo
 	complaint_clear(&c);
 }
 
-static bool
-read_body(struct json *j, struct buf *repaired, struct slice body)
-{
-	if (body.len == 0)
-		return false;
-	if (json_read(j, body.data, body.len, JSON_LAST_KEY_WINS) == 0)
-		return true;
-	return utf8_repair(repaired, body.data, body.len) &&
-	    json_read(j, repaired->data, repaired->len, JSON_LAST_KEY_WINS) == 0;
-}
-
 void
 gemini_refuse(const struct provider *p, const struct wire_head *head, struct slice body,
     int64_t now_ms, struct failure *out)
 {
-	struct json j = JSON_INIT;
-	struct buf repaired = BUF_INIT;
+	struct foreign in = { 0 };
 
 	(void)p;
 	*out = (struct failure)FAILURE_INIT;
-	if (read_body(&j, &repaired, body)) {
-		gemini_classify(head, &j, 0, now_ms, out);
+	if (body.len > 0 && foreign_read(&in, body, NULL)) {
+		gemini_classify(head, &in.json, 0, now_ms, out);
 	} else {
 		out->class = refusal_status_class(head->status);
 		out->wait_ms = refusal_wait_ms(head, NULL, now_ms);
 		failure_set_from_page(out, body);
 	}
 	out->http_status = head->status;
-	failure_set_text(out->request_id, sizeof out->request_id,
-	    wire_header(head, "x-request-id"));
-	json_clear(&j);
-	buf_clear(&repaired);
+	failure_take_head(out, head);
+	foreign_clear(&in);
 }

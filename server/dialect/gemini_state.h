@@ -4,19 +4,18 @@
 #ifndef SERVER_DIALECT_GEMINI_STATE_H
 #define SERVER_DIALECT_GEMINI_STATE_H
 
-#include "protocol/base/json.h"
 #include "server/dialect/dialect.h"
+#include "server/dialect/foreign.h"
 
 struct gemini_state {
-	struct json json;
+	struct foreign in;
 	struct buf text;     /* scratch for one piece */
-	struct buf repaired; /* a frame whose UTF-8 was broken */
 	uint32_t text_surrogate, reasoning_surrogate;
 	bool started;
 	bool over;           /* FINISH or ERROR is out */
 	bool said_anything;  /* text or a call came */
 	bool reasoning_open; /* thoughts that no REASONING_END closed yet */
-	bool repair_told, part_told;
+	bool part_told;
 	bool finish_seen;
 	enum stop_reason stop;
 	struct usage usage;

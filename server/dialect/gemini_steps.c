@@ -5,20 +5,12 @@
 
 #include "server/dialect/emit.h"
 #include "server/dialect/gemini_history.h"
+#include "server/dialect/history.h"
 
 /* What Google documents for calls of another model: it skips the check of signatures. */
 #define PLACEHOLDER "skip_thought_signature_validator"
 
 /* ---- what the model said ---- */
-
-static bool
-is_ours(const struct gemini_history *h, const struct part *p)
-{
-	size_t n = strlen(h->us);
-
-	return p->signed_by != NULL && strncmp(p->signed_by, h->us, n) == 0 &&
-	    p->signed_by[n] == ':' && strcmp(p->signed_by + n + 1, h->model) == 0;
-}
 
 static void
 put_signature(struct gemini_history *h, const struct text *signature)
@@ -31,7 +23,7 @@ put_signature(struct gemini_history *h, const struct text *signature)
 static void
 put_reasoning(struct gemini_history *h, const struct part *p)
 {
-	if (!is_ours(h, p) || p->signature.len == 0 || p->redacted) {
+	if (!part_is_of(p, h->to) || p->signature.len == 0 || p->redacted) {
 		if (h->reasoning_told || (p->text.len == 0 && p->signature.len == 0))
 			return;
 		h->reasoning_told = true;
@@ -95,7 +87,7 @@ put_call(struct gemini_history *h, const struct part *p, bool ids)
 	put_name_and_id(h, p, ids);
 	put_arguments(h, p);
 	json_end_object(h->w);
-	if (is_ours(h, p) && p->signature.len > 0)
+	if (part_is_of(p, h->to) && p->signature.len > 0)
 		put_signature(h, &p->signature);
 	else if ((h->needs_signature || h->chat->signatures_refused) && !h->call_said)
 		json_kv_string(h->w, "thoughtSignature", PLACEHOLDER);
@@ -259,7 +251,7 @@ step_has_ids(const struct gemini_history *h, size_t from, size_t to)
 		for (size_t k = 0; k < m->part_count; k++) {
 			const struct part *p = &m->parts[k];
 
-			ours |= p->signature.len > 0 && is_ours(h, p);
+			ours |= p->signature.len > 0 && part_is_of(p, h->to);
 			if (p->type == PART_TOOL_CALL && (p->call_id == NULL || is_made_up(p->call_id)))
 				return false;
 		}

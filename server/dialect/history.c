@@ -13,23 +13,27 @@ message_parts(const struct chat_message *m, enum part_type type)
 }
 
 bool
-document_is_text(const struct part *p)
+media_type_is_text(const char *type)
 {
 	static const char *const types[] = { "application/json", "application/xml",
 		"application/yaml", "application/x-yaml", "application/toml",
 		"application/javascript", "application/x-sh", "image/svg+xml" };
 	size_t i;
 
-	if (p->media_type == NULL || p->bytes.data == NULL ||
-	    !utf8_valid(p->bytes.data, p->bytes.len))
-		return false;
-	if (strncmp(p->media_type, "text/", 5) == 0)
+	if (strncmp(type, "text/", 5) == 0)
 		return true;
 	for (i = 0; i < sizeof types / sizeof types[0]; i++) {
-		if (strcmp(p->media_type, types[i]) == 0)
+		if (strcmp(type, types[i]) == 0)
 			return true;
 	}
 	return false;
+}
+
+bool
+document_is_text(const struct part *p)
+{
+	return p->media_type != NULL && p->bytes.data != NULL &&
+	    utf8_valid(p->bytes.data, p->bytes.len) && media_type_is_text(p->media_type);
 }
 
 bool

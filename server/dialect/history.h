@@ -6,6 +6,8 @@
 
 /* How many parts of that kind a message has. */
 size_t message_parts(const struct chat_message *m, enum part_type type);
+/* text/plain, application/json, ...: what is text under another name, too. */
+bool media_type_is_text(const char *type);
 /* Text is text for every model; only what is none has to travel as a file. */
 bool document_is_text(const struct part *p);
 /* Whether state the provider gave us (a signature, reasoning) came from this very target: it goes

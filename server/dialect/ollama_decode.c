@@ -296,9 +296,7 @@ ollama_body(void *state, struct slice text, const struct event_sink *sink)
 	} else if (*text.data == '{' && memchr(text.data, '\n', text.len) != NULL) {
 		take_lines(s, text, sink);
 	} else {
-		f.class = FAILURE_PROTOCOL;
-		snprintf(f.kind, sizeof f.kind, "json");
-		failure_set_from_page(&f, text);
+		failure_no_json(&f, text);
 		fail(s, &f, sink);
 	}
 }

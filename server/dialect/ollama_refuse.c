@@ -132,8 +132,7 @@ ollama_refuse(const struct provider *p, const struct wire_head *head, struct sli
 	out->http_status = head->status;
 	if (out->class == FAILURE_CONFIG && head->status < 400)
 		snprintf(out->kind, sizeof out->kind, "redirect");
-	failure_set_text(out->request_id, sizeof out->request_id,
-	    wire_header(head, "x-request-id"));
+	failure_take_head(out, head);
 	out->wait_ms = refusal_wait_ms(head, readable ? &in.json : NULL, now_ms);
 	foreign_clear(&in);
 }

@@ -172,10 +172,10 @@ take_arguments(struct openai_chat_state *s, struct openai_call *c, uint32_t valu
 	size_t before = c->arguments.len;
 	struct slice raw;
 
-	if (json_is(&s->json, value, JSON_STRING)) {
-		(void)json_string_piece(&s->json, value, &c->surrogate, &c->arguments);
-	} else if (json_is(&s->json, value, JSON_OBJECT) && before == 0) {
-		raw = json_raw(&s->json, value);
+	if (json_is(&s->in.json, value, JSON_STRING)) {
+		(void)json_string_piece(&s->in.json, value, &c->surrogate, &c->arguments);
+	} else if (json_is(&s->in.json, value, JSON_OBJECT) && before == 0) {
+		raw = json_raw(&s->in.json, value);
 		(void)buf_add(&c->arguments, raw.data, raw.len);
 	}
 	if (c->announced)
@@ -198,7 +198,7 @@ static bool
 take_call(struct openai_chat_state *s, uint32_t item, unsigned place, bool alone,
     const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t function = json_get(j, item, "function"), arguments;
 	char *id = word_of(j, json_get(j, item, "id")), *name;
 	struct openai_call *c;
@@ -242,15 +242,15 @@ take_call(struct openai_chat_state *s, uint32_t item, unsigned place, bool alone
 bool
 openai_calls_take(struct openai_chat_state *s, uint32_t list, const struct event_sink *sink)
 {
-	bool alone = json_size(&s->json, list) == 1;
+	bool alone = json_size(&s->in.json, list) == 1;
 	unsigned place = 0;
 	uint32_t item;
 
-	if (!json_is(&s->json, list, JSON_ARRAY))
+	if (!json_is(&s->in.json, list, JSON_ARRAY))
 		return true;
-	for (item = json_first(&s->json, list); item != JSON_NONE;
-	    item = json_next(&s->json, item)) {
-		if (!json_is(&s->json, item, JSON_OBJECT))
+	for (item = json_first(&s->in.json, list); item != JSON_NONE;
+	    item = json_next(&s->in.json, item)) {
+		if (!json_is(&s->in.json, item, JSON_OBJECT))
 			continue;
 		if (!take_call(s, item, place++, alone, sink))
 			return false;
@@ -263,15 +263,15 @@ openai_calls_take_legacy(struct openai_chat_state *s, uint32_t call, const struc
 {
 	struct openai_call *c;
 
-	if (!json_is(&s->json, call, JSON_OBJECT))
+	if (!json_is(&s->in.json, call, JSON_OBJECT))
 		return;
 	c = call_by_index(s, INT64_MAX);
 	if (c == NULL && (c = call_add(s, INT64_MAX)) == NULL)
 		return;
 	if (c->name == NULL)
-		c->name = word_of(&s->json, json_get(&s->json, call, "name"));
+		c->name = word_of(&s->in.json, json_get(&s->in.json, call, "name"));
 	if (!c->ended)
-		take_arguments(s, c, json_get(&s->json, call, "arguments"), sink);
+		take_arguments(s, c, json_get(&s->in.json, call, "arguments"), sink);
 	(void)announce(s, c, sink);
 }
 

@@ -19,11 +19,10 @@ openai_chat_begin(void *state, const struct chat_request *chat, const struct dia
 
 	s->flavour = to != NULL ? openai_flavour_of(to->provider) : FLAVOUR_OTHER;
 	buf_init(&s->text, PIECE_MAX);
-	buf_init(&s->repaired, PIECE_MAX);
 	buf_init(&s->details, DETAILS_MAX);
 	s->usage = (struct usage)USAGE_INIT;
 	/* a conversation grows: made-up ids of this turn differ from those of the turns before */
-	s->seed = chat != NULL ? chat->message_count * 0x100000001b3u ^ chat_text_bytes(chat) : 0;
+	s->seed = call_id_seed(chat);
 }
 
 void
@@ -32,9 +31,8 @@ openai_chat_clear(void *state)
 	struct openai_chat_state *s = state;
 
 	openai_calls_clear(s);
-	json_clear(&s->json);
+	foreign_clear(&s->in);
 	buf_clear(&s->text);
-	buf_clear(&s->repaired);
 	buf_clear(&s->details);
 }
 
@@ -124,16 +122,16 @@ take_text(struct openai_chat_state *s, uint32_t value, uint32_t *pending, enum e
 {
 	struct slice plain;
 
-	if (!json_is(&s->json, value, JSON_STRING))
+	if (!json_is(&s->in.json, value, JSON_STRING))
 		return;
 	/* the common piece has no escapes: passed on where it lies */
-	if (*pending == 0 && json_plain(&s->json, value, &plain)) {
+	if (*pending == 0 && json_plain(&s->in.json, value, &plain)) {
 		s->said_anything |= plain.len > 0;
 		emit_text(sink, type, plain, refusal);
 		return;
 	}
 	buf_reset(&s->text, KEEP_BYTES);
-	(void)json_string_piece(&s->json, value, pending, &s->text);
+	(void)json_string_piece(&s->in.json, value, pending, &s->text);
 	s->said_anything |= s->text.len > 0;
 	emit_text(sink, type, (struct slice){ s->text.data, s->text.len }, refusal);
 }
@@ -144,15 +142,15 @@ take_content(struct openai_chat_state *s, uint32_t value, const struct event_sin
 {
 	uint32_t part;
 
-	if (!json_is(&s->json, value, JSON_ARRAY)) {
+	if (!json_is(&s->in.json, value, JSON_ARRAY)) {
 		take_text(s, value, &s->text_surrogate, EVENT_TEXT, false, sink);
 		return;
 	}
-	for (part = json_first(&s->json, value); part != JSON_NONE;
-	    part = json_next(&s->json, part)) {
-		take_text(s, json_get(&s->json, part, "text"), &s->text_surrogate, EVENT_TEXT, false,
+	for (part = json_first(&s->in.json, value); part != JSON_NONE;
+	    part = json_next(&s->in.json, part)) {
+		take_text(s, json_get(&s->in.json, part, "text"), &s->text_surrogate, EVENT_TEXT, false,
 		    sink);
-		take_text(s, json_get(&s->json, part, "refusal"), &s->refusal_surrogate, EVENT_TEXT,
+		take_text(s, json_get(&s->in.json, part, "refusal"), &s->refusal_surrogate, EVENT_TEXT,
 		    true, sink);
 	}
 }
@@ -161,7 +159,7 @@ take_content(struct openai_chat_state *s, uint32_t value, const struct event_sin
 static void
 take_reasoning(struct openai_chat_state *s, uint32_t delta, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t value = json_get(j, delta, "reasoning_content"), item;
 
 	if (!json_is(j, value, JSON_STRING))
@@ -199,10 +197,10 @@ take_finish(struct openai_chat_state *s, uint32_t value)
 	size_t i;
 
 	/* old DashScope models say "" and "null" where null is meant */
-	if (!json_is(&s->json, value, JSON_STRING) || json_equals(&s->json, value, "") ||
-	    json_equals(&s->json, value, "null"))
+	if (!json_is(&s->in.json, value, JSON_STRING) || json_equals(&s->in.json, value, "") ||
+	    json_equals(&s->in.json, value, "null"))
 		return;
-	if (json_equals(&s->json, value, "error")) {
+	if (json_equals(&s->in.json, value, "error")) {
 		s->error_finish = true;
 		return;
 	}
@@ -211,7 +209,7 @@ take_finish(struct openai_chat_state *s, uint32_t value)
 	s->finish_seen = true;
 	s->stop = STOP_OTHER;
 	for (i = 0; i < sizeof finish_words / sizeof finish_words[0]; i++) {
-		if (json_equals(&s->json, value, finish_words[i].word))
+		if (json_equals(&s->in.json, value, finish_words[i].word))
 			s->stop = finish_words[i].stop;
 	}
 }
@@ -220,7 +218,7 @@ take_finish(struct openai_chat_state *s, uint32_t value)
 static bool
 take_choice(struct openai_chat_state *s, uint32_t choice, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t delta = json_get(j, choice, "delta");
 
 	if (!json_is(j, delta, JSON_OBJECT))
@@ -242,18 +240,12 @@ take_choice(struct openai_chat_state *s, uint32_t choice, const struct event_sin
 static void
 take_start(struct openai_chat_state *s, uint32_t root, const struct event_sink *sink)
 {
-	char *id, *model;
+	const struct json *j = &s->in.json;
 
 	if (s->started)
 		return;
 	s->started = true;
-	id = json_strdup(&s->json, json_get(&s->json, root, "id"), 256);
-	model = json_strdup(&s->json, json_get(&s->json, root, "model"), 256);
-	for (const char *p = id; p != NULL && *p != '\0'; p++)
-		s->seed = (s->seed ^ (unsigned char)*p) * 0x100000001b3u;
-	emit_start(sink, slice_of(id), slice_of(model));
-	free(id);
-	free(model);
+	s->seed = foreign_start(j, json_get(j, root, "id"), json_get(j, root, "model"), s->seed, sink);
 }
 
 /* ---- errors inside an answer ---- */
@@ -282,29 +274,13 @@ take_error(struct openai_chat_state *s, const struct event_sink *sink)
 	const struct wire_head none = { 0, NULL, 0 };
 	struct failure f = FAILURE_INIT;
 
-	openai_chat_classify(s->flavour, 0, &none, &s->json, &f);
-	f.wait_ms = refusal_wait_ms(&none, &s->json, 0);
+	openai_chat_classify(s->flavour, 0, &none, &s->in.json, &f);
+	f.wait_ms = refusal_wait_ms(&none, &s->in.json, 0);
 	flush_text(s, sink);
 	fail(s, &f, sink);
 }
 
 /* ---- frames and replies ---- */
-
-/* Reads foreign JSON; broken UTF-8 is repaired once, and the user is told once. */
-static bool
-read_json(struct openai_chat_state *s, struct slice text, const struct event_sink *sink)
-{
-	if (json_read(&s->json, text.data, text.len, JSON_LAST_KEY_WINS) == 0)
-		return true;
-	buf_reset(&s->repaired, KEEP_BYTES);
-	if (!utf8_repair(&s->repaired, text.data, text.len) ||
-	    json_read(&s->json, s->repaired.data, s->repaired.len, JSON_LAST_KEY_WINS) != 0)
-		return false;
-	if (!s->repair_told)
-		emit_warning(sink, "the provider sent broken UTF-8; it was replaced by U+FFFD");
-	s->repair_told = true;
-	return true;
-}
 
 static uint32_t
 root_of(const struct json *j)
@@ -317,7 +293,7 @@ root_of(const struct json *j)
 static bool
 take_object(struct openai_chat_state *s, uint32_t root, const struct event_sink *sink)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t choices = json_get(j, root, "choices"), choice;
 	int64_t index;
 
@@ -348,25 +324,12 @@ take_object(struct openai_chat_state *s, uint32_t root, const struct event_sink 
 	return true;
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.len > 0 && (*s.data == ' ' || *s.data == '\n' || *s.data == '\t')) {
-		s.data++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.data[s.len - 1] == ' ' || s.data[s.len - 1] == '\n' ||
-	                        s.data[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 static void
 take_error_event(struct openai_chat_state *s, struct slice data, const struct event_sink *sink)
 {
 	struct failure f = FAILURE_INIT;
 
-	if (read_json(s, data, sink) && json_is(&s->json, root_of(&s->json), JSON_OBJECT)) {
+	if (foreign_read(&s->in, data, sink) && json_is(&s->in.json, root_of(&s->in.json), JSON_OBJECT)) {
 		take_error(s, sink);
 		return;
 	}
@@ -380,13 +343,8 @@ static void
 fail_unreadable(struct openai_chat_state *s, struct slice data, const struct event_sink *sink)
 {
 	struct failure f = FAILURE_INIT;
-	char excerpt[200];
 
-	failure_set_text(excerpt, sizeof excerpt, data);
-	snprintf(f.message, sizeof f.message, "a piece of the answer is no JSON (%s): %s",
-	    s->json.problem != NULL ? s->json.problem : "unreadable", excerpt);
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "json");
+	foreign_unreadable(&s->in, data, &f);
 	flush_text(s, sink);
 	fail(s, &f, sink);
 }
@@ -395,7 +353,7 @@ void
 openai_chat_frame(void *state, const struct frame *frame, const struct event_sink *sink)
 {
 	struct openai_chat_state *s = state;
-	struct slice data = trim(frame->data);
+	struct slice data = foreign_trim(frame->data);
 
 	if (s->over || data.len == 0)
 		return;
@@ -413,11 +371,11 @@ openai_chat_frame(void *state, const struct frame *frame, const struct event_sin
 		take_error_event(s, data, sink);
 		return;
 	}
-	if (!read_json(s, data, sink) || !json_is(&s->json, root_of(&s->json), JSON_OBJECT)) {
+	if (!foreign_read(&s->in, data, sink) || !json_is(&s->in.json, root_of(&s->in.json), JSON_OBJECT)) {
 		fail_unreadable(s, data, sink);
 		return;
 	}
-	(void)take_object(s, root_of(&s->json), sink);
+	(void)take_object(s, root_of(&s->in.json), sink);
 }
 
 void
@@ -429,23 +387,21 @@ openai_chat_body(void *state, struct slice text, const struct event_sink *sink)
 
 	if (s->over)
 		return;
-	text = trim(text);
+	text = foreign_trim(text);
 	if (text.len == 0) {
 		fail_protocol(s, "empty", "the provider answered with nothing", sink);
 		return;
 	}
-	if (!read_json(s, text, sink) || !json_is(&s->json, root_of(&s->json), JSON_OBJECT)) {
-		f.class = FAILURE_PROTOCOL;
-		snprintf(f.kind, sizeof f.kind, "json");
-		failure_set_from_page(&f, text);
+	if (!foreign_read(&s->in, text, sink) || !json_is(&s->in.json, root_of(&s->in.json), JSON_OBJECT)) {
+		failure_no_json(&f, text);
 		fail(s, &f, sink);
 		return;
 	}
-	root = root_of(&s->json);
+	root = root_of(&s->in.json);
 	if (!take_object(s, root, sink))
 		return;
-	choices = json_get(&s->json, root, "choices");
-	if (json_size(&s->json, choices) == 0 || !json_is(&s->json, choices, JSON_ARRAY)) {
+	choices = json_get(&s->in.json, root, "choices");
+	if (json_size(&s->in.json, choices) == 0 || !json_is(&s->in.json, choices, JSON_ARRAY)) {
 		fail_protocol(s, "empty", "the answer is JSON, but no chat completion", sink);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/dialect/emit.h"
+#include "server/dialect/extra.h"
 #include "server/dialect/openai_chat.h"
 
 #define STOP_MAX 4
@@ -21,19 +22,13 @@ struct encoder {
 };
 
 /* Members that decide what we send and how the answer is read: never the user's own. */
-static const char *const reserved[] = { "model", "messages", "stream", "n" };
-
-static bool
-is_extra(const struct encoder *e, const char *key)
-{
-	return json_get(&e->extra, 0, key) != JSON_NONE;
-}
+static const char *const reserved[] = { "model", "messages", "stream", "n", NULL };
 
 /* Opens a member unless the user gives it himself. */
 static bool
 member(struct encoder *e, const char *key)
 {
-	if (is_extra(e, key))
+	if (extra_has(&e->extra, key))
 		return false;
 	json_key(&e->w, key);
 	return true;
@@ -44,24 +39,6 @@ number(struct encoder *e, const char *key, double v)
 {
 	if (!isnan(v) && member(e, key))
 		json_put_double(&e->w, v);
-}
-
-/* JSON that came from outside: checked before it is copied. */
-static int
-put_checked(struct encoder *e, const char *field, const struct text *t, enum json_type type)
-{
-	struct json j = JSON_INIT;
-	int r = json_read(&j, t->data, t->len, JSON_LAST_KEY_WINS);
-
-	if (r == 0 && !json_is(&j, 0, type))
-		r = MP_E_INVALID_PARAMS;
-	if (r == 0)
-		json_put_raw(&e->w, t->data, t->len);
-	else
-		error_field(e->err, field, "it is no JSON %s",
-		    type == JSON_OBJECT ? "object" : "value of the right kind");
-	json_clear(&j);
-	return r;
 }
 
 /* ---- limits and sampling ---- */
@@ -197,7 +174,7 @@ put_tool(struct encoder *e, const struct tool *t)
 	json_kv_string(&e->w, "description", t->description);
 	if (t->parameters.data != NULL) {
 		json_key(&e->w, "parameters");
-		if ((r = put_checked(e, "tools", &t->parameters, JSON_OBJECT)) != 0)
+		if ((r = put_checked_json(&e->w, "tools", &t->parameters, JSON_OBJECT, e->err)) != 0)
 			return r;
 	}
 	if (t->strict >= 0)
@@ -248,7 +225,7 @@ put_tool_choice(struct encoder *e)
 	};
 	enum tool_choice choice = e->opt->tool_choice;
 
-	if (e->chat->tool_count == 0 && !is_extra(e, "tools")) {
+	if (e->chat->tool_count == 0 && !extra_has(&e->extra, "tools")) {
 		/* without tools "auto" and "none" say nothing, and OpenAI refuses them */
 		if (choice == TOOL_CHOICE_REQUIRED || choice == TOOL_CHOICE_ONE)
 			return error_field(e->err, "tool_choice", "a tool is required but none is given");
@@ -280,7 +257,7 @@ put_schema(struct encoder *e)
 	json_begin_object(&e->w);
 	json_kv_string(&e->w, "name", o->schema_name != NULL ? o->schema_name : "answer");
 	json_key(&e->w, "schema");
-	if ((r = put_checked(e, "schema", &o->schema, JSON_OBJECT)) != 0)
+	if ((r = put_checked_json(&e->w, "schema", &o->schema, JSON_OBJECT, e->err)) != 0)
 		return r;
 	json_end_object(&e->w);
 	return 0;
@@ -317,50 +294,12 @@ put_stream(struct encoder *e)
 	json_end_object(&e->w);
 }
 
-/* ---- members of the user's own ---- */
-
-static int
-read_extra(struct encoder *e)
-{
-	const struct text *t = &e->opt->extra;
-	size_t i;
-
-	if (t->data == NULL || t->len == 0)
-		return 0;
-	if (json_read(&e->extra, t->data, t->len, JSON_STRICT) != 0 ||
-	    !json_is(&e->extra, 0, JSON_OBJECT))
-		return error_field(e->err, "extra", "it is no JSON object");
-	for (i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-		if (is_extra(e, reserved[i]))
-			return error_field(e->err, "extra", "\"%s\" cannot be given here", reserved[i]);
-	}
-	return 0;
-}
-
-static void
-put_extra(struct encoder *e)
-{
-	struct buf key = BUF_INIT;
-	uint32_t at;
-	struct slice raw;
-
-	for (at = json_first(&e->extra, e->extra.count > 0 ? 0 : JSON_NONE); at != JSON_NONE;
-	    at = json_next(&e->extra, at)) {
-		buf_reset(&key, 4096);
-		if (json_string(&e->extra, at, &key) != 0)
-			continue;
-		json_key_n(&e->w, buf_str(&key), key.len);
-		raw = json_raw(&e->extra, json_value(&e->extra, at));
-		json_put_raw(&e->w, raw.data, raw.len);
-	}
-	buf_clear(&key);
-}
-
 /* ---- the whole ---- */
 
 static int
 put_body(struct encoder *e, const struct dialect_target *to)
 {
+	uint32_t key;
 	int r;
 
 	json_begin_object(&e->w);
@@ -374,7 +313,8 @@ put_body(struct encoder *e, const struct dialect_target *to)
 	if ((r = put_format(e)) != 0)
 		return r;
 	put_stream(e);
-	put_extra(e);
+	for (key = extra_first(&e->extra); key != JSON_NONE; key = json_next(&e->extra, key))
+		extra_put(&e->w, &e->extra, key);
 	json_end_object(&e->w);
 	return 0;
 }
@@ -407,13 +347,7 @@ openai_chat_encode(const struct chat_request *chat, const struct dialect_target 
 	if ((r = put_head(&e, out)) != 0)
 		return error_set(err, r, "the request's head does not fit");
 	json_writer_init(&e.w, &out->body, false);
-	if ((r = read_extra(&e)) == 0)
+	if ((r = extra_read(&e.extra, &chat->options.extra, reserved, err)) == 0)
 		r = put_body(&e, to);
-	if (r == 0 && out->body.failed)
-		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
-		    out->body.max >> 20);
-	json_clear(&e.extra);
-	if (r != 0)
-		wire_request_clear(out);
-	return r;
+	return encode_end(&e.extra, out, r, err);
 }

@@ -10,7 +10,7 @@
 void
 openai_details_take(struct openai_chat_state *s, uint32_t list)
 {
-	const struct json *j = &s->json;
+	const struct json *j = &s->in.json;
 	uint32_t item;
 
 	if (s->flavour != FLAVOUR_OPENROUTER || !json_is(j, list, JSON_ARRAY))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/dialect/openai_chat.h"
+#include "server/dialect/foreign.h"
 #include "server/dialect/refusal.h"
 
 #define WORD_MAX_BYTES 128
@@ -405,47 +406,19 @@ openai_chat_classify(enum openai_flavour flavour, int status, const struct wire_
 	complaint_clear(&c);
 }
 
-static void
-take_headers(const struct wire_head *head, struct failure *out)
-{
-	static const char *const ids[] = { "x-request-id", "request-id", "x-generation-id", "cf-ray" };
-	struct slice retry = wire_header(head, "x-should-retry");
-	size_t i;
-
-	if (slice_eq_nocase(retry, "true"))
-		out->retry_said = 1;
-	else if (slice_eq_nocase(retry, "false"))
-		out->retry_said = 0;
-	for (i = 0; i < sizeof ids / sizeof ids[0] && out->request_id[0] == '\0'; i++)
-		failure_set_text(out->request_id, sizeof out->request_id,
-		    wire_header(head, ids[i]));
-}
-
-static bool
-read_body(struct json *j, struct buf *repaired, struct slice body)
-{
-	if (body.len == 0)
-		return false;
-	if (json_read(j, body.data, body.len, JSON_LAST_KEY_WINS) == 0)
-		return true;
-	return utf8_repair(repaired, body.data, body.len) &&
-	    json_read(j, repaired->data, repaired->len, JSON_LAST_KEY_WINS) == 0;
-}
-
 void
 openai_chat_refuse(const struct provider *p, const struct wire_head *head, struct slice body,
     int64_t now_ms, struct failure *out)
 {
-	struct json j = JSON_INIT;
-	struct buf repaired = BUF_INIT;
+	struct foreign in = { 0 };
 	bool readable;
 
 	*out = (struct failure)FAILURE_INIT;
 	out->http_status = head->status;
-	take_headers(head, out);
-	readable = read_body(&j, &repaired, body);
+	failure_take_head(out, head);
+	readable = body.len > 0 && foreign_read(&in, body, NULL);
 	if (readable) {
-		openai_chat_classify(openai_flavour_of(p), head->status, head, &j, out);
+		openai_chat_classify(openai_flavour_of(p), head->status, head, &in.json, out);
 	} else {
 		out->class = refusal_status_class(head->status);
 		failure_set_from_page(out, body);
@@ -453,7 +426,6 @@ openai_chat_refuse(const struct provider *p, const struct wire_head *head, struc
 	out->http_status = head->status;
 	if (out->class == FAILURE_CONFIG && head->status < 400)
 		snprintf(out->kind, sizeof out->kind, "redirect");
-	out->wait_ms = refusal_wait_ms(head, readable ? &j : NULL, now_ms);
-	json_clear(&j);
-	buf_clear(&repaired);
+	out->wait_ms = refusal_wait_ms(head, readable ? &in.json : NULL, now_ms);
+	foreign_clear(&in);
 }

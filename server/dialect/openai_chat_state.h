@@ -5,9 +5,9 @@
 #ifndef SERVER_DIALECT_OPENAI_CHAT_STATE_H
 #define SERVER_DIALECT_OPENAI_CHAT_STATE_H
 
-#include "protocol/base/json.h"
 #include "server/dialect/dialect.h"
 #include "server/dialect/openai_chat.h"
+#include "server/dialect/foreign.h"
 
 /* A tool call in pieces. Its name may come after its first arguments: then these wait. */
 struct openai_call {
@@ -22,15 +22,13 @@ struct openai_call {
 
 struct openai_chat_state {
 	enum openai_flavour flavour; /* OTHER for a recorded answer */
-	struct json json;
+	struct foreign in;
 	struct buf text;     /* scratch for one piece */
-	struct buf repaired; /* a frame whose UTF-8 was broken */
 	struct buf details;  /* reasoning_details, a JSON array not closed yet */
 	uint32_t text_surrogate, reasoning_surrogate, refusal_surrogate;
 	bool started;
 	bool over;          /* FINISH or ERROR is out */
 	bool said_anything; /* text, reasoning or a call came */
-	bool repair_told;
 	bool finish_seen;
 	bool error_finish;  /* finish_reason "error" */
 	enum stop_reason stop;

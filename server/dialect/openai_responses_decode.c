@@ -48,9 +48,7 @@ fail_protocol(struct openai_responses_state *s, const char *kind, const char *me
 {
 	struct failure f = FAILURE_INIT;
 
-	f.class = FAILURE_PROTOCOL;
-	snprintf(f.kind, sizeof f.kind, "%s", kind);
-	snprintf(f.message, sizeof f.message, "%s", message);
+	failure_of_protocol(&f, kind, message);
 	fail(s, &f, sink);
 }
 
@@ -352,9 +350,7 @@ openai_responses_body(void *state, struct slice text, const struct event_sink *s
 	} else if (foreign_read(&s->in, text, sink) && json_is(&s->in.json, 0, JSON_OBJECT)) {
 		take_reply(s, sink);
 	} else {
-		f.class = FAILURE_PROTOCOL;
-		snprintf(f.kind, sizeof f.kind, "json");
-		failure_set_from_page(&f, text);
+		failure_no_json(&f, text);
 		fail(s, &f, sink);
 	}
 }

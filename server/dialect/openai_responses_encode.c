@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/dialect/emit.h"
+#include "server/dialect/extra.h"
 #include "server/dialect/openai_responses.h"
 
 struct encoder {
@@ -243,11 +244,5 @@ openai_responses_encode(const struct chat_request *chat, const struct dialect_ta
 	json_writer_init(&e.w, &out->body, false);
 	if ((r = extra_read(&e.extra, &chat->options.extra, reserved, err)) == 0)
 		r = put_body(&e, to);
-	if (r == 0 && out->body.failed)
-		r = error_set(err, MP_E_TOO_LARGE, "the request is larger than %zu MiB",
-		    out->body.max >> 20);
-	json_clear(&e.extra);
-	if (r != 0)
-		wire_request_clear(out);
-	return r;
+	return encode_end(&e.extra, out, r, err);
 }

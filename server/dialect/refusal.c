@@ -1,5 +1,6 @@
 #include "server/dialect/refusal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "protocol/base/buf.h"
@@ -338,4 +339,33 @@ failure_set_from_page(struct failure *f, struct slice body)
 		    (struct slice){ text.data, text.len });
 	buf_clear(&look);
 	buf_clear(&text);
+}
+
+void
+failure_of_protocol(struct failure *f, const char *kind, const char *message)
+{
+	f->class = FAILURE_PROTOCOL;
+	snprintf(f->kind, sizeof f->kind, "%s", kind);
+	snprintf(f->message, sizeof f->message, "%s", message);
+}
+
+void
+failure_no_json(struct failure *f, struct slice body)
+{
+	failure_of_protocol(f, "json", "");
+	failure_set_from_page(f, body);
+}
+
+void
+failure_take_head(struct failure *f, const struct wire_head *head)
+{
+	static const char *const ids[] = { "x-request-id", "request-id", "x-generation-id", "cf-ray" };
+	struct slice retry = wire_header(head, "x-should-retry");
+
+	if (slice_eq_nocase(retry, "true"))
+		f->retry_said = 1;
+	else if (slice_eq_nocase(retry, "false"))
+		f->retry_said = 0;
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0] && f->request_id[0] == '\0'; i++)
+		failure_set_text(f->request_id, sizeof f->request_id, wire_header(head, ids[i]));
 }

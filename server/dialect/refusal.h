@@ -23,6 +23,12 @@ bool rfc3339_parse(struct slice s, int64_t *epoch_ms);
 bool http_date_parse(struct slice s, int64_t *epoch_ms);
 /* Copies foreign text into a fixed field: escaped, whole code points, cut with "...". */
 void failure_set_text(char *to, size_t size, struct slice s);
+/* Class protocol, in our words. */
+void failure_of_protocol(struct failure *f, const char *kind, const char *message);
+/* A whole answer that is no JSON. */
+void failure_no_json(struct failure *f, struct slice body);
+/* What the head of a refusal says: the request's id, and whether to try again. */
+void failure_take_head(struct failure *f, const struct wire_head *head);
 /* Title of an HTML page, or the start of plain text, for a body that is no JSON. */
 void failure_set_from_page(struct failure *f, struct slice body);
 
