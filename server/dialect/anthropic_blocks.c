@@ -4,6 +4,7 @@
 
 #include "server/dialect/anthropic_turns.h"
 #include "server/dialect/emit.h"
+#include "server/dialect/history.h"
 
 struct page {
 	struct json_writer *w;
@@ -160,39 +161,16 @@ put_document(struct page *page, const struct part *p)
 
 /* ---- calls, results, reasoning ---- */
 
-/* Arguments are an object here. What a model once wrote that is none is kept, wrapped. */
 static void
-put_input(struct json_writer *w, const struct text *arguments)
+put_call(struct page *page, const struct block *b)
 {
-	struct json j = JSON_INIT;
-
-	json_key(w, "input");
-	if (arguments->len == 0) {
-		json_begin_object(w);
-		json_end_object(w);
-	} else if (json_read(&j, arguments->data, arguments->len, JSON_LAST_KEY_WINS) == 0 &&
-	    json_is(&j, 0, JSON_OBJECT)) {
-		struct slice raw = json_raw(&j, 0);
-
-		json_put_raw(w, raw.data, raw.len);
-	} else {
-		json_begin_object(w);
-		json_key(w, "_raw");
-		json_put_string_n(w, arguments->data, arguments->len);
-		json_end_object(w);
-	}
-	json_clear(&j);
-}
-
-static void
-put_call(struct json_writer *w, const struct block *b)
-{
+	struct json_writer *w = page->w;
 	char *name = anthropic_fit_name(b->part->name != NULL ? b->part->name : "tool");
 
 	begin_block(w, "tool_use");
 	json_kv_string(w, "id", b->call_id);
 	json_kv_string(w, "name", name);
-	put_input(w, &b->part->arguments);
+	put_object_arguments(w, "input", b->part, page->sink);
 	json_end_object(w);
 	free(name);
 }
@@ -248,7 +226,7 @@ put_part(struct page *page, const struct block *b)
 	case PART_DOCUMENT:
 		return put_document(page, p);
 	case PART_TOOL_CALL:
-		put_call(page->w, b);
+		put_call(page, b);
 		return 0;
 	case PART_REASONING:
 		put_reasoning(page->w, p);

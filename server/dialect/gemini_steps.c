@@ -41,31 +41,6 @@ put_reasoning(struct gemini_history *h, const struct part *p)
 	json_end_object(h->w);
 }
 
-/* Arguments are an object here: an empty text is an empty one, and what is none is wrapped. */
-static void
-put_arguments(struct gemini_history *h, const struct part *p)
-{
-	struct json j = JSON_INIT;
-
-	json_key(h->w, "args");
-	if (p->arguments.len == 0) {
-		json_put_raw(h->w, "{}", 2);
-	} else if (json_read(&j, p->arguments.data, p->arguments.len, JSON_LAST_KEY_WINS) == 0 &&
-	    json_is(&j, 0, JSON_OBJECT)) {
-		struct slice raw = json_raw(&j, 0);
-
-		json_put_raw(h->w, raw.data, raw.len);
-	} else {
-		emit_warning(h->sink,
-		    "the arguments of a call of %.64s are no JSON object; they were wrapped", p->name);
-		json_begin_object(h->w);
-		json_key(h->w, "_raw");
-		json_put_string_n(h->w, p->arguments.data, p->arguments.len);
-		json_end_object(h->w);
-	}
-	json_clear(&j);
-}
-
 static void
 put_name_and_id(struct gemini_history *h, const struct part *call, bool ids)
 {
@@ -85,7 +60,7 @@ put_call(struct gemini_history *h, const struct part *p, bool ids)
 	json_key(h->w, "functionCall");
 	json_begin_object(h->w);
 	put_name_and_id(h, p, ids);
-	put_arguments(h, p);
+	put_object_arguments(h->w, "args", p, h->sink);
 	json_end_object(h->w);
 	if (part_is_of(p, h->to) && p->signature.len > 0)
 		put_signature(h, &p->signature);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "server/dialect/emit.h"
+
 size_t
 message_parts(const struct chat_message *m, enum part_type type)
 {
@@ -90,4 +92,29 @@ history_next_answer(const struct chat_request *c, size_t from)
 	while (from < c->message_count && c->messages[from].role != ROLE_ASSISTANT)
 		from++;
 	return from;
+}
+
+void
+put_object_arguments(struct json_writer *w, const char *key, const struct part *call,
+    const struct event_sink *sink)
+{
+	const struct text *t = &call->arguments;
+	struct json j = JSON_INIT;
+
+	json_key(w, key);
+	if (t->len == 0) {
+		json_put_raw(w, "{}", 2);
+	} else if (json_read(&j, t->data, t->len, JSON_LAST_KEY_WINS) == 0 && json_is(&j, 0, JSON_OBJECT)) {
+		struct slice raw = json_raw(&j, 0);
+
+		json_put_raw(w, raw.data, raw.len);
+	} else {
+		emit_warning(sink, "the arguments of a call of %.64s are no JSON object; they were wrapped",
+		    call->name != NULL ? call->name : "a tool");
+		json_begin_object(w);
+		json_key(w, "_raw");
+		json_put_string_n(w, t->data, t->len);
+		json_end_object(w);
+	}
+	json_clear(&j);
 }

@@ -2,6 +2,7 @@
 #ifndef SERVER_DIALECT_HISTORY_H
 #define SERVER_DIALECT_HISTORY_H
 
+#include "protocol/base/json.h"
 #include "server/dialect/dialect.h"
 
 /* How many parts of that kind a message has. */
@@ -13,6 +14,11 @@ bool document_is_text(const struct part *p);
 /* Whether state the provider gave us (a signature, reasoning) came from this very target: it goes
  * back to nobody else. */
 bool part_is_of(const struct part *p, const struct dialect_target *to);
+
+/* The arguments of a call under that key, where they have to be an object: no text is an empty one, and
+ * what a model once wrote that is none is kept, wrapped, with a warning. */
+void put_object_arguments(struct json_writer *w, const char *key, const struct part *call,
+    const struct event_sink *sink);
 
 /* The tool call with that id nearest before message `before`; NULL when there is none. */
 const struct part *history_call(const struct chat_request *c, size_t before, const char *id);

@@ -134,30 +134,6 @@ put_thinking(struct history *h, const struct chat_message *m)
 		json_end_string(h->w);
 }
 
-/* Arguments are an object here; what is none is wrapped, so that the history stays whole. */
-static void
-put_arguments(struct history *h, const struct part *p)
-{
-	struct json j = JSON_INIT;
-
-	json_key(h->w, "arguments");
-	if (p->arguments.len == 0) {
-		json_put_raw(h->w, "{}", 2);
-	} else if (json_read(&j, p->arguments.data, p->arguments.len, JSON_LAST_KEY_WINS) == 0 &&
-	    json_is(&j, 0, JSON_OBJECT)) {
-		json_put_raw(h->w, p->arguments.data, p->arguments.len);
-	} else {
-		emit_warning(h->sink,
-		    "the arguments of a call of %.64s are no JSON object; they were sent as text",
-		    p->name);
-		json_begin_object(h->w);
-		json_key(h->w, "_raw");
-		json_put_string_n(h->w, p->arguments.data, p->arguments.len);
-		json_end_object(h->w);
-	}
-	json_clear(&j);
-}
-
 static void
 put_calls(struct history *h, const struct chat_message *m)
 {
@@ -179,7 +155,7 @@ put_calls(struct history *h, const struct chat_message *m)
 		json_begin_object(h->w);
 		json_kv_int(h->w, "index", index++);
 		json_kv_string(h->w, "name", p->name != NULL ? p->name : "");
-		put_arguments(h, p);
+		put_object_arguments(h->w, "arguments", p, h->sink);
 		json_end_object(h->w);
 		json_end_object(h->w);
 	}
