@@ -232,7 +232,9 @@ hint_wait(const struct story *s, const struct failure *f, struct error *err)
 static void
 hint_reach(const struct story *s, const struct failure *f, struct error *err)
 {
-	if (is_local(s) && never_connected(f))
+	if (strcmp(f->kind, "proxy") == 0)
+		set_hint(s, err, "check the proxy, or do without: mpc provider set %P proxy=");
+	else if (is_local(s) && never_connected(f))
 		set_hint(s, err, "is the server running? other address: mpc provider set %P url=URL");
 	else if (strcmp(f->kind, "dns") == 0 || strcmp(f->kind, "address_refused") == 0)
 		set_hint(s, err, "check the URL %U and the network: mpc provider show %P");

@@ -37,7 +37,7 @@ struct failure {
 	char code[64];          /* the provider's machine-readable code, escaped */
 	char message[512];      /* the provider's words: escaped, redacted later, cut */
 	char request_id[96];
-	char kind[24];          /* finer word: connect dns tls address_refused first_byte silence total
+	char kind[24];          /* finer word: connect dns proxy tls address_refused first_byte silence total
 	                         * redirect content_type cut too_large ...; "" = none */
 };
 #define FAILURE_INIT { .wait_ms = -1, .retry_said = -1 }

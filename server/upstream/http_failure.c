@@ -18,10 +18,10 @@ struct row {
  * memory here. */
 static const struct row rows[] = {
 	{ CURLE_COULDNT_RESOLVE_HOST, FAILURE_NETWORK, "dns", "the name of %s does not resolve" },
-	{ CURLE_COULDNT_RESOLVE_PROXY, FAILURE_NETWORK, "dns", "the proxy of %s does not resolve" },
+	{ CURLE_COULDNT_RESOLVE_PROXY, FAILURE_NETWORK, "proxy", "the proxy of %s does not resolve" },
 	{ CURLE_COULDNT_CONNECT, FAILURE_NETWORK, "connect", "cannot connect to %s" },
 	{ CURLE_OPERATION_TIMEDOUT, FAILURE_NETWORK, "connect", "cannot connect to %s in time" },
-	{ CURLE_PROXY, FAILURE_NETWORK, "connect", "the proxy does not connect to %s" },
+	{ CURLE_PROXY, FAILURE_NETWORK, "proxy", "the proxy does not connect to %s" },
 	{ CURLE_PEER_FAILED_VERIFICATION, FAILURE_CONFIG, "tls",
 	    "the certificate of %s is not accepted" },
 	{ CURLE_SSL_CACERT_BADFILE, FAILURE_CONFIG, "tls", "the CA file for %s cannot be read" },
@@ -101,6 +101,11 @@ http_failure(CURLcode code, const struct http_story *s, struct failure *out)
 		say_refused_address(s, out);
 		return;
 	}
+	if (s->guard->proxied && (code == CURLE_COULDNT_CONNECT ||
+	        (code == CURLE_OPERATION_TIMEDOUT && !s->connected))) {
+		failure_say(out, FAILURE_NETWORK, "proxy", "the proxy of %s does not answer", s->origin);
+		return;
+	}
 	if (code == CURLE_COULDNT_CONNECT && s->os_error == ECONNREFUSED && s->guard->loopback_host) {
 		failure_say(out, FAILURE_NETWORK, "connect",
 		    "nothing listens at %s", s->origin);
@@ -123,7 +128,7 @@ http_failure(CURLcode code, const struct http_story *s, struct failure *out)
 		}
 	}
 	/* "Could not resolve host" would only say it again */
-	detail = strcmp(row->kind, "dns") == 0 ? "" : s->detail;
+	detail = strcmp(row->kind, "dns") == 0 || code == CURLE_COULDNT_RESOLVE_PROXY ? "" : s->detail;
 	failure_say(out, class, row->kind, "%s%s%s", buf_str(&what), *detail != '\0' ? ": " : "",
 	    detail);
 	buf_clear(&what);

@@ -332,7 +332,8 @@ test_http__F87_a_dead_proxy_is_an_error(void **state)
 	customer_init(&c, s->url);
 	c.to.proxy = "http://127.0.0.1:9";
 	customer_stream(&c);
-	assert_failure(&c, FAILURE_NETWORK, "connect");
+	assert_failure(&c, FAILURE_NETWORK, "proxy");
+	assert_non_null(strstr(c.failure.message, "the proxy of http://127.0.0.1:"));
 	assert_int_equal(s->connections, 0);
 	customer_clear(&c);
 	station_close(s);
