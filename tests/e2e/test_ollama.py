@@ -112,13 +112,13 @@ def test_thinking_is_asked_for_and_shown(daemon, ollama):
     assert ollama.chats[0].json["think"] is True
 
 
-def test_F82_an_error_line_in_the_middle(daemon, ollama):
+def test_F70_an_error_line_in_the_middle(daemon, ollama):
     a = ask(daemon, ollama, lines(say("Oslo has"), chunk(line(error="an error was encountered while running the model"))))
     assert a.text == "Oslo has" and a.last["type"] == "error"
     assert "while running the model" in json.dumps(a.last)
 
 
-def test_F81_an_end_without_done(daemon, ollama):
+def test_F74_an_end_without_done(daemon, ollama):
     a = ask(daemon, ollama, [head(content_type="application/x-ndjson"), line(message={"role": "assistant", "content": "Oslo"}), Close()])
     assert a.text == "Oslo" and a.last["type"] == "error"
 
