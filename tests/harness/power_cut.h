@@ -1,13 +1,15 @@
 /* power_cut.h - what is left on a disk when the power goes.
  *
- * Below SQLite's file layer every write, truncation, sync, creation and removal is written down; any point of
- * that record can then be cut: what was synced is there, what was not is there, gone, or there by sectors of
- * 512 bytes; a file's creation is sure with its first sync, a removal with the next sync of the folder.
+ * Below SQLite's file layer every write, truncation, sync, creation and removal is written down;
+ * any point of that record can then be cut: what was synced is there, what was not is there,
+ * gone, or there by sectors of 512 bytes; a file's creation is sure with its first sync, a
+ * removal with the next sync of the folder.
  *
  *   cut_start(folder)      all that lies there is on the disk; the record begins
  *   ...                    work on the databases there; cut_acknowledge(n) as it goes
  *   cut_stop()
- *   cut_at(point, &seed)   the folder as the cut at that point leaves it; what had been acknowledged by then
+ *   cut_at(point, &seed)   the folder as the cut at that point leaves it; what had been
+ *   acknowledged by then
  *
  * For one test program, over disk_layer.h. */
 #ifndef TESTS_HARNESS_POWER_CUT_H
@@ -26,7 +28,16 @@
 #define CUT_SECTOR 512
 #define CUT_FILES 8
 
-enum cut_kind { CUT_WRITE, CUT_TRUNCATE, CUT_SYNC, CUT_CREATE, CUT_REMOVE, CUT_REMOVE_SURE, CUT_ACK };
+enum cut_kind {
+	CUT_WRITE,
+	CUT_TRUNCATE,
+	CUT_SYNC,
+	CUT_SYNC_FAILED,
+	CUT_CREATE,
+	CUT_REMOVE,
+	CUT_REMOVE_SURE,
+	CUT_ACK,
+};
 
 struct cut_op {
 	enum cut_kind kind;
@@ -47,6 +58,7 @@ struct cut_file {
 static struct {
 	char folder[128];
 	bool on, ignore_sync;
+	int fail_sync; /* the n-th sync from now on fails: what it should write stays in memory; 0 = none */
 	int64_t now_ms; /* set by the test when time matters */
 	struct cut_file file[CUT_FILES];
 	int files;
@@ -112,6 +124,10 @@ cut_on_truncate(const char *path, int64_t size)
 static inline int
 cut_on_sync(const char *path)
 {
+	if (cut.on && cut.fail_sync > 0 && --cut.fail_sync == 0) {
+		cut_note(CUT_SYNC_FAILED, cut_file_of(path), 0, 0, NULL);
+		return SQLITE_IOERR_FSYNC;
+	}
 	if (!cut.ignore_sync)
 		cut_note(CUT_SYNC, cut_file_of(path), 0, 0, NULL);
 	return SQLITE_OK;
@@ -302,6 +318,8 @@ cut_file_at(int file, size_t point, struct cut_state *s, unsigned *seed)
 					cut_apply(s, &cut.op[k], 0, false, seed);
 			s->from = i + 1;
 			s->sure = s->there = true;
+		} else if (op->kind == CUT_SYNC_FAILED) {
+			s->from = i + 1; /* the system takes it for written, and never writes it */
 		} else if (op->kind == CUT_CREATE || op->kind == CUT_REMOVE || op->kind == CUT_REMOVE_SURE) {
 			s->there = op->kind == CUT_CREATE;
 			if (op->kind == CUT_REMOVE_SURE)
@@ -320,8 +338,9 @@ cut_file_at(int file, size_t point, struct cut_state *s, unsigned *seed)
 		s->there = rand_r(seed) % 2 != 0;
 }
 
-/* Writes the folder as the cut leaves it. Returns the last number acknowledged before the point, or
- * `before` when there was none; with `until_ms` not 0 only what was acknowledged up to that time counts. */
+/* Writes the folder as the cut leaves it. Returns the last number acknowledged before the point,
+ * or `before` when there was none; with `until_ms` not 0 only what was acknowledged up to that
+ * time counts. */
 static inline int64_t
 cut_at(size_t point, int64_t before, int64_t until_ms, unsigned *seed)
 {
