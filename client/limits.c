@@ -78,6 +78,11 @@ limits_status(struct app *a, const struct value *provider, int64_t now_ms)
 		   *why = app_member(a, provider, "status_message");
 	int64_t until = value_int(value_get(provider, "status_until_ms"), 0);
 
+	const struct value *test = value_get(provider, "session");
+
+	if (test != NULL && strcmp(status, "active") == 0)
+		return app_format(
+		    a, "active, test %s left", out_span(a, value_int(value_get(test, "left_ms"), 0)));
 	if (until > now_ms)
 		return app_format(a, "%s, %s", status, out_left(a, until, now_ms));
 	if (*why == '\0')

@@ -300,7 +300,7 @@ link_try(struct app *a, const struct value **result, struct error *err)
 	a->long_wait = false;
 	if ((r = client_send(a->client, &id, err)) != 0)
 		return r;
-	spinner_start(&spinner, a, "waiting for the daemon");
+	spinner_start(&spinner, a, a->waiting != NULL ? a->waiting : "waiting for the daemon");
 	do {
 		r = wait_message(a, &spinner, until, &m, err);
 	} while (r > 0 && (m.kind != MESSAGE_REPLY || m.msgid != id));

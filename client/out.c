@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/app.h"
 #include "client/scope.h"
@@ -72,15 +73,34 @@ after_subject(const char *message)
 }
 
 const char *
-out_left(struct app *a, int64_t until_ms, int64_t now_ms)
+out_span(struct app *a, int64_t ms)
 {
-	int64_t ms = until_ms - now_ms;
 	char span[32];
 
 	if (ms > 60000)
 		ms = (ms + 59999) / 60000 * 60000;
 	duration_format(ms, span, sizeof(span));
-	return app_format(a, "%s left", span);
+	return app_format(a, "%s", span);
+}
+
+const char *
+out_left(struct app *a, int64_t until_ms, int64_t now_ms)
+{
+	return app_format(a, "%s left", out_span(a, until_ms - now_ms));
+}
+
+const char *
+out_until(struct app *a, int64_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000), now = time(NULL);
+	struct tm tm, today;
+	char text[40];
+
+	localtime_r(&at, &tm);
+	localtime_r(&now, &today);
+	strftime(text, sizeof(text),
+	    tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year ? "%H:%M" : "%F %H:%M", &tm);
+	return app_format(a, "until %s", text);
 }
 
 const char *

@@ -42,6 +42,10 @@ const char *out_since(struct app *a, int64_t then_ms, int64_t now_ms);
 const char *after_subject(const char *message);
 /* "27 min left"; minutes that have begun count, so that a fresh "2h" says 2 h */
 const char *out_left(struct app *a, int64_t until_ms, int64_t now_ms);
+/* "27 min": the time that is left, minutes that have begun count */
+const char *out_span(struct app *a, int64_t ms);
+/* "until 10:42", with the day when it is not today */
+const char *out_until(struct app *a, int64_t at_ms);
 /* "412", "12 k", "1.2 M" */
 const char *out_count(struct app *a, int64_t n);
 /* "412ms", "1.2s"; "-" below 0 */

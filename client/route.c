@@ -39,6 +39,10 @@ route_layer_name(struct app *a, const struct value *layer)
 		return "asked for";
 	if (value_equals(kind, "default"))
 		return "built-in default";
+	if (value_equals(value_get(layer, "layer"), "activated-session"))
+		return "test session, everywhere";
+	if (value_equals(kind, "session"))
+		return "test session of the request";
 	if (value_equals(kind, "temporary"))
 		return app_format(a, "temporary, %s", where);
 	if (value_equals(kind, "persistent"))
@@ -60,6 +64,12 @@ route_why(struct app *a, const struct value *route, const struct value *why, int
 		return "default; nothing was chosen yet: mpc switch REF";
 	if (value_equals(kind, "request"))
 		return "as asked for";
+	if (value_equals(kind, "session")) {
+		text = app_format(a, "test, %s", out_left(a, expires, now_ms));
+		if (next != NULL)
+			text = app_format(a, "%s %s %s", text, glyph_arrow(a), app_member(a, next, "ref"));
+		return text;
+	}
 	if (!value_equals(kind, "temporary"))
 		return since > 0 ? app_format(a, "chosen %s, %s", where, out_since(a, since, now_ms))
 				 : app_format(a, "chosen %s", where);

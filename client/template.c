@@ -34,11 +34,16 @@ template_check(const char *format, struct error *err)
 
 /* One alternative: true when it names something that can be written. */
 static bool
-add_path(struct slice path, const struct value *(*look)(void *arg, struct slice name), void *arg,
-    struct buf *out)
+add_path(struct slice path, const struct template_names *names, struct buf *out)
 {
+	const char *words = names->words != NULL ? names->words(names->arg, path) : NULL;
 	const struct value *v = NULL;
 	bool first = true;
+
+	if (words != NULL && *words != '\0') {
+		text_escape(out, words, strlen(words), false);
+		return true;
+	}
 
 	while (path.len > 0) {
 		const char *dot = memchr(path.data, '.', path.len);
@@ -47,7 +52,7 @@ add_path(struct slice path, const struct value *(*look)(void *arg, struct slice 
 
 		memcpy(key, name.data, name.len);
 		key[name.len] = '\0';
-		v = first ? look(arg, name) : value_get(v, key);
+		v = first ? names->look(names->arg, name) : value_get(v, key);
 		first = false;
 		path.data += name.len + (dot != NULL);
 		path.len -= name.len + (dot != NULL);
@@ -76,14 +81,13 @@ add_path(struct slice path, const struct value *(*look)(void *arg, struct slice 
 }
 
 static void
-add_alternatives(struct slice s, const struct value *(*look)(void *arg, struct slice name),
-    void *arg, struct buf *out)
+add_alternatives(struct slice s, const struct template_names *names, struct buf *out)
 {
 	while (s.len > 0) {
 		const char *bar = memchr(s.data, '|', s.len);
 		struct slice one = {s.data, bar != NULL ? (size_t)(bar - s.data) : s.len};
 
-		if (add_path(one, look, arg, out))
+		if (add_path(one, names, out))
 			return;
 		s.data += one.len + (bar != NULL);
 		s.len -= one.len + (bar != NULL);
@@ -91,8 +95,7 @@ add_alternatives(struct slice s, const struct value *(*look)(void *arg, struct s
 }
 
 void
-template_render(const char *format, const struct value *(*look)(void *arg, struct slice name),
-    void *arg, struct buf *out)
+template_render(const char *format, const struct template_names *names, struct buf *out)
 {
 	while (*format != '\0') {
 		size_t n = strcspn(format, "{");
@@ -107,7 +110,7 @@ template_render(const char *format, const struct value *(*look)(void *arg, struc
 			continue;
 		}
 		n = strcspn(format + 1, "}");
-		add_alternatives((struct slice){format + 1, n}, look, arg, out);
+		add_alternatives((struct slice){format + 1, n}, names, out);
 		format += n + 2;
 	}
 }

@@ -11,8 +11,14 @@
 
 /* 0, or MP_E_INVALID_PARAMS with the place of the mistake. */
 int template_check(const char *format, struct error *err);
-/* look(arg, name) gives the value of a path's first name (NULL = none). format has been checked. */
-void template_render(const char *format, const struct value *(*look)(void *arg, struct slice name),
-    void *arg, struct buf *out);
+struct template_names {
+	/* The value of a path's first name; NULL = none. */
+	const struct value *(*look)(void *arg, struct slice name);
+	/* What a whole path says in words, for what is no value; NULL = ask look. May be NULL itself. */
+	const char *(*words)(void *arg, struct slice path);
+	void *arg;
+};
+/* format has been checked. */
+void template_render(const char *format, const struct template_names *names, struct buf *out);
 
 #endif

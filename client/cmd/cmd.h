@@ -15,11 +15,20 @@ struct value;
 int read_duration(struct app *a, const char *text, int64_t *ms);
 /* Switches and says so. scope "" = everywhere; ttl_ms 0 = no end of its own. The link is open. */
 int switch_to(struct app *a, const char *ref, const char *scope, bool temporary, int64_t ttl_ms);
+/* A switch everywhere does not reach who has a choice of their own: says so, for a list of Routes. */
+void switch_note_keeping(struct app *a, const struct value *keeping);
+/* A test session that had to step aside and stays open; NULL = none. */
+void switch_note_deactivated(struct app *a, const struct value *session);
 /* Asks for a provider's key on the terminal, stores and tries it. The link is open. */
 int key_enter(struct app *a, const char *provider);
 /* The parts of it that importing uses, too. key_send: 0 or an exit code. */
 int key_send(struct app *a, const char *provider, const char *label, const struct entry *e,
     const struct value **result);
+/* The descriptor that --stdin or --fd name; -1: the terminal. 0 or an exit code. */
+int key_source(struct app *a, int *fd);
+/* Reads a key from fd (-1: asks on the terminal) and checks it. e is zeroed; entry_clear wipes it, and has
+ * been called when this gives an exit code. */
+int key_read(struct app *a, int fd, const char *question, struct entry *e);
 /* Its length, and the last four characters of one so long that they tell nothing; what stands before. */
 void key_say_taken(struct app *a, const char *what, const struct entry *e);
 /* Text and plain: what key.set says. */

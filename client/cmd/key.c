@@ -141,9 +141,8 @@ store(struct app *a, const char *provider, const char *label, const struct entry
 	return r;
 }
 
-/* The descriptor --stdin or --fd name; -1: the terminal. 0 or an exit code. */
-static int
-read_source(struct app *a, int *fd)
+int
+key_source(struct app *a, int *fd)
 {
 	const char *text = args_value(&a->args, "fd");
 	char *end;
@@ -161,27 +160,36 @@ read_source(struct app *a, int *fd)
 	return 0;
 }
 
+int
+key_read(struct app *a, int fd, const char *question, struct entry *e)
+{
+	struct error err = ERROR_INIT;
+	int r = entry_init(e, &err);
+
+	if (r == 0 && fd >= 0)
+		r = entry_read_fd(e, fd, &err);
+	else if (r == 0)
+		r = entry_read_terminal(e, question, &err);
+	if (r == 0)
+		r = entry_check(e, &err);
+	if (r != 0) {
+		entry_clear(e);
+		return fail_err(a, &err);
+	}
+	if (fd < 0)
+		key_say_taken(a, "", e);
+	return 0;
+}
+
 /* Reads, checks, stores and wipes. The link is open. */
 static int
 take(struct app *a, const char *provider, const char *label, int fd)
 {
 	struct entry e = {0};
-	struct error err = ERROR_INIT;
-	int r = entry_init(&e, &err);
+	int r = key_read(a, fd, app_format(a, "Key for %s: ", provider), &e);
 
-	if (r == 0 && fd >= 0)
-		r = entry_read_fd(&e, fd, &err);
-	else if (r == 0)
-		r = entry_read_terminal(&e, app_format(a, "Key for %s: ", provider), &err);
 	if (r == 0)
-		r = entry_check(&e, &err);
-	if (r != 0) {
-		r = fail_err(a, &err);
-	} else {
-		if (fd < 0)
-			key_say_taken(a, "", &e);
 		r = store(a, provider, label, &e);
-	}
 	entry_clear(&e);
 	return r;
 }
@@ -220,7 +228,7 @@ key_set(struct app *a)
 	if (a->args.word_count > 2 || entry_looks_like_key(provider) ||
 	    (label != NULL && entry_looks_like_key(label)))
 		return key_refuse_argument(a);
-	if ((r = read_source(a, &fd)) != 0)
+	if ((r = key_source(a, &fd)) != 0)
 		return r;
 	if (fd < 0 && a->no_input)
 		return fail_usage(a, "with --no-input the key must come by --stdin or --fd");

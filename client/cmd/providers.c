@@ -14,6 +14,8 @@ auth_words(struct app *a, const struct value *p)
 	const struct value *auth = value_get(p, "auth_type"), *key = value_get(p, "key");
 	const char *last4 = app_member(a, key, "last4");
 
+	if (value_bool(value_get(value_get(p, "session"), "has_key"), false))
+		return "test key";
 	if (key != NULL)
 		return *last4 != '\0' ? app_format(a, "key %s%s", a->utf8 ? "…" : "..", last4)
 				      : "key";

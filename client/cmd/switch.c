@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/app.h"
 #include "client/cmd/cmd.h"
@@ -21,21 +20,6 @@ read_duration(struct app *a, const char *text, int64_t *ms)
 	    a, "\"%.40s\" is no duration (90s, 30m, 2h, 1d; a bare number is minutes)", text);
 }
 
-/* "until 10:42", with the day when it is not today. */
-static const char *
-until_words(struct app *a, int64_t at_ms)
-{
-	time_t at = (time_t)(at_ms / 1000), now = time(NULL);
-	struct tm tm, today;
-	char text[40];
-
-	localtime_r(&at, &tm);
-	localtime_r(&now, &today);
-	strftime(text, sizeof(text),
-	    tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year ? "%H:%M" : "%F %H:%M", &tm);
-	return app_format(a, "until %s", text);
-}
-
 /* How to name a scope on the command line. */
 static const char *
 scope_flag(struct app *a, struct slice scope)
@@ -49,9 +33,8 @@ scope_flag(struct app *a, struct slice scope)
 	return app_format(a, "--scope '%s'", app_escaped(a, scope));
 }
 
-/* A switch everywhere does not reach who has a choice of their own: say so. */
-static void
-note_keeping(struct app *a, const struct value *list)
+void
+switch_note_keeping(struct app *a, const struct value *list)
 {
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *o = value_at(list, i);
@@ -60,6 +43,29 @@ note_keeping(struct app *a, const struct value *list)
 		note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"),
 		    out_scope(a, scope), scope_flag(a, scope));
 	}
+}
+
+void
+switch_note_deactivated(struct app *a, const struct value *session)
+{
+	int64_t left = value_int(value_get(session, "left_ms"), 0);
+
+	if (session != NULL)
+		note(a, "test session %s is no longer active (%s left; mpc test activate %lld)",
+		    app_member(a, session, "ref"), out_span(a, left),
+		    (long long)value_int(value_get(session, "id"), 0));
+}
+
+/* What was there before, in brackets. */
+static const char *
+was_words(struct app *a, const struct value *previous)
+{
+	const char *ref = app_member(a, previous, "ref");
+
+	if (value_equals(value_get(previous, "kind"), "session"))
+		return app_format(a, "was a test of %s", ref);
+	return app_format(
+	    a, "%swas %s", value_equals(value_get(previous, "kind"), "default") ? "default " : "", ref);
 }
 
 static void
@@ -76,22 +82,22 @@ print_switched(struct app *a, const struct value *result, const char *scope)
 		undo = app_format(a, " %s", scope_flag(a, slice_of(scope)));
 	printf("Now using %s %s", route_name(a, active), out_scope(a, slice_of(scope)));
 	if (expires > 0)
-		printf(" %s", until_words(a, expires));
+		printf(" %s", out_until(a, expires));
 	else if (value_equals(value_get(active, "kind"), "temporary"))
 		printf(" until cleared or reboot");
-	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary"))
+	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary") &&
+	    !value_equals(value_get(previous, "kind"), "session"))
 		printf(", then back to %s", from);
 	else if (*from != '\0')
-		printf(" (%swas %s)",
-		    value_equals(value_get(previous, "kind"), "default") ? "default " : "",
-		    from);
+		printf(" (%s)", was_words(a, previous));
 	if (told > 0)
 		printf(". %lld client%s told.\n", (long long)told, told == 1 ? "" : "s");
 	else
 		puts(".");
 	if (!a->quiet)
 		printf("  undo: mpc switch -%s\n", undo);
-	note_keeping(a, value_get(result, "keeping"));
+	switch_note_deactivated(a, value_get(result, "deactivated"));
+	switch_note_keeping(a, value_get(result, "keeping"));
 	if ((problem = value_get(result, "problem")) != NULL)
 		note(a, "%s is not ready: %s", app_member(a, active, "ref"),
 		    route_problem(a, problem));
@@ -110,9 +116,11 @@ print_result(struct app *a, const struct value *result, const char *scope, const
 		    app_member(a, value_get(result, "previous"), "ref"));
 	else if (what == NULL)
 		print_switched(a, result, scope);
-	else
+	else {
 		printf("%s; now using %s (%s).\n", what, route_name(a, active),
 		    route_why(a, active, NULL, term_wall_ms()));
+		switch_note_deactivated(a, value_get(result, "deactivated"));
+	}
 	return 0;
 }
 

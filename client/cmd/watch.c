@@ -16,6 +16,13 @@ struct watch {
 	struct app *a;
 	const char *format; /* NULL: words or JSON */
 	char *last;         /* the line printed last: the same again is no change */
+	int64_t again_ms;   /* the line counts minutes: it is stale after so long; 0 = never */
+};
+
+/* What a format may name. */
+struct names {
+	const struct value *snapshot;
+	char left[32];
 };
 
 /* Ten attempts in the first minute, then one every seven seconds. */
@@ -38,29 +45,63 @@ print_line(struct watch *w, const char *line)
 	fflush(stdout);
 }
 
+/* The test session that is activated; NULL = none. */
+static const struct value *
+activated(const struct value *snapshot)
+{
+	const struct value *list = value_get(snapshot, "sessions");
+
+	for (size_t i = 0; i < value_size(list); i++)
+		if (value_bool(value_get(value_at(list, i), "activated"), false))
+			return value_at(list, i);
+	return NULL;
+}
+
 static const struct value *
 look(void *arg, struct slice name)
 {
-	const struct value *const *snapshot = arg;
+	const struct names *n = arg;
 	char key[64];
 
 	if (slice_eq(name, "active"))
-		return value_get(*snapshot, "route");
+		return value_get(n->snapshot, "route");
+	if (slice_eq(name, "session"))
+		return activated(n->snapshot);
 	if (name.len >= sizeof(key))
 		return NULL;
 	memcpy(key, name.data, name.len);
 	key[name.len] = '\0';
-	return value_get(*snapshot, key);
+	return value_get(n->snapshot, key);
+}
+
+/* Whole minutes, so that a status bar need not be drawn every second. */
+static const char *
+words(void *arg, struct slice path)
+{
+	struct names *n = arg;
+	const struct value *test = activated(n->snapshot);
+	int64_t left = value_int(value_get(test, "left_ms"), 0);
+
+	if (test == NULL || !slice_eq(path, "session.left"))
+		return NULL;
+	duration_format((left + 59999) / 60000 * 60000, n->left, sizeof(n->left));
+	return n->left;
 }
 
 static void
 print_formatted(struct watch *w, const struct value *snapshot)
 {
+	struct names n = {.snapshot = snapshot};
+	const struct template_names names = {look, words, &n};
+	const struct value *test = activated(snapshot);
 	struct buf line = BUF_INIT;
 
-	template_render(w->format, look, &snapshot, &line);
+	template_render(w->format, &names, &line);
 	print_line(w, buf_str(&line));
 	buf_clear(&line);
+	w->again_ms = 0;
+	if (test != NULL && strstr(w->format, "session.left") != NULL)
+		w->again_ms = value_int(value_get(test, "left_ms"), 0) % 60000 + 50;
 }
 
 static const char *
@@ -71,6 +112,23 @@ clock_words(struct app *a)
 
 	localtime_r(&now, &tm);
 	return app_format(a, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* "test 3 of openrouter:gpt-4 ended (expired), 12 requests" */
+static const char *
+test_words(struct app *a, const struct value *s, const char *op)
+{
+	const char *name = app_format(a, "test %lld of %s",
+	    (long long)value_int(value_get(s, "id"), 0), app_member(a, s, "ref"));
+
+	if (value_equals(value_get(s, "state"), "ended"))
+		return app_format(a, "%s ended (%s), %lld requests", name, app_member(a, s, "ended_why"),
+		    (long long)value_int(value_get(s, "requests"), 0));
+	return app_format(a, "%s %s, %s left", name,
+	    strcmp(op, "add") == 0                                     ? "started"
+	    : value_bool(value_get(s, "activated"), false) ? "active"
+							   : "open",
+	    out_span(a, value_int(value_get(s, "left_ms"), 0)));
 }
 
 /* What happened, in words. */
@@ -86,7 +144,9 @@ print_event(struct watch *w, const struct value *e)
 
 	if (*by == '\0')
 		by = app_member(a, cause, "reason");
-	if (strcmp(topic, "route") == 0)
+	if (strcmp(topic, "sessions") == 0)
+		what = test_words(a, value, op);
+	else if (strcmp(topic, "route") == 0)
 		what = route_name(a, value);
 	else if (*app_member(a, value, "state") != '\0')
 		what = app_member(a, value, "state");
@@ -158,7 +218,12 @@ follow(struct watch *w, struct error *err)
 	struct message m;
 	int r;
 
-	while ((r = link_next(w->a, &m, -1, err)) > 0) {
+	while ((r = link_next(w->a, &m, w->again_ms > 0 ? (int)w->again_ms : -1, err)) >= 0) {
+		if (r == 0) {
+			if ((r = print_snapshot(w, err)) != 0)
+				return r;
+			continue;
+		}
 		if (m.kind != MESSAGE_NOTIFICATION || !slice_eq(m.method, "state.event"))
 			continue;
 		if (w->a->form == FORM_JSON)

@@ -482,3 +482,175 @@ def test_cost_is_counted_when_an_answer_tells_it(lab):
     with lab.rpc() as c:
         s = c.call("session.list")["sessions"][0]
         assert (s["requests"], s["cost_microusd"]) == (3, 3000)
+
+
+# ---- the same with mpc, as it looks ----
+
+def enter(d, *args, key=KEY, **kw):
+    """mpc on a terminal; the key is typed when it is asked for."""
+    t = d.mpc_tty(*args, env={"NO_COLOR": "1"}, **kw)
+    t.expect("Temporary key for lab: ")
+    t.type(key + "\n")
+    return t
+
+
+def clock_words(ms):
+    return time.strftime("%H:%M", time.localtime(ms / 1000))
+
+
+def test_mpc_test_looks_as_promised(lab):
+    t = enter(lab, "test", "lab", "m1", "27", "--key")
+    assert t.wait() == 0
+    said = t.output.decode().replace("\r\n", "\n")
+    assert KEY not in said  # typed without echo
+    with lab.rpc() as c:
+        s = c.call("session.list")["sessions"][0]
+    until = clock_words(s["expires_ms"])
+    lines = said.split("\n")
+    assert lines[:2] == ["Temporary key for lab: ", f"{len(KEY)} characters, ending in {KEY[-4:]}"]
+    assert lines[2].startswith("✓ key ok   ✓ reachable (") and lines[2].endswith(" ms)   ✓ model answers")
+    assert lines[3:5] == [f"Testing lab:m1 until {until}, then back to echo:before.",
+                          "  mpc test keep    make it permanent        mpc test stop    end now"]
+    assert lab.mpc(check=0).out.split("\n")[0] == "active  lab:m1                       test, 27 min left → echo:before"
+    which = lab.mpc("which", check=0).out
+    assert which.startswith("lab:m1  test, 27 min left → echo:before\n● test session, everywhere")
+    assert "active, test 27 min left" in lab.mpc("providers", "lab", check=0).out
+    assert lab.mpc("providers", "lab", check=0).out.split("\n")[1].split()[3:5] == ["test", "key"]
+    listed = lab.mpc("test", check=0).out.split("\n")
+    assert listed[0].split() == ["ID", "TARGET", "KEY", "LEFT", "REQUESTS", "COST"]
+    assert listed[1].split() == ["●", "1", "lab:m1", "temporary", "27", "min", "0", "-"]
+
+
+def test_mpc_switch_says_that_it_put_a_test_aside(lab):
+    assert enter(lab, "test", "lab", "m1", "30", "--key").wait() == 0
+    lab.clock.sleep(4 * 60)
+    r = lab.mpc("switch", "echo:now", check=0)
+    assert r.out.startswith("Now using echo:now everywhere (was a test of lab:m1)")
+    assert r.err == "note: test session lab:m1 is no longer active (26 min left; mpc test activate 1)\n"
+    r = lab.mpc("test", "activate", "1", check=0)
+    assert r.out.startswith("Testing lab:m1 until ") and "then back to echo:now" in r.out
+    assert lab.mpc("switch", "echo:later", "--keep-session", check=0).err == ""
+    assert lab.mpc("--plain", check=0).out.split("\n")[0] == "active\tlab:m1\t\tsession\t"
+    r = lab.mpc("switch", "-", check=0)
+    assert r.out.startswith("Back to the one before; now using echo:later") and "mpc test activate 1" in r.err
+
+
+def test_mpc_test_stop_extend_and_keep(lab):
+    def mpc(*args, check=0, **kw):
+        return lab.mpc("test", *args, check=check, **kw)
+    mpc("lab", "m1", "--stdin", input=(KEY + "\n").encode())
+    assert lab.mpc("p", "hello", check=0).out == "Hello from the provider.\n"
+    assert "(1 h left)" in mpc("extend", "30").out
+    assert "23 h more" in mpc("extend", "1", "24h", check=2).err
+    r = mpc("stop")
+    assert r.out.split("\n")[:2] == ["Ended test session 1 of lab:m1 (1 request).", "Back to echo:before (chosen everywhere, just now)."]
+    assert mpc("stop", check=3).err.startswith("mpc: no test session is open\n")
+    assert "has ended (stopped)" in mpc("stop", "1", check=3).err
+    # kept
+    mpc("lab:m2", "1h", "--stdin", input=KEY.encode())
+    assert mpc("keep").out.startswith("Kept lab:m2; its key is stored (fingerprint ")
+    assert lab.mpc("key", check=0).out.count("\n") == 2
+    # with a key of its own there is one to lose: asked on a terminal, refused elsewhere
+    mpc("lab", "m1", "--stdin", "--no-check", "--no-activate", input=(OTHER + "\n").encode())
+    assert "replace it: --yes; keep both: --label NAME" in mpc("keep", check=9).err
+    t = lab.mpc_tty("test", "keep")
+    t.expect("lab has a key already. Replace it? [y/N] ")
+    t.type("n\n")
+    assert t.wait() == 2
+    r = mpc("keep", "--label", "second")
+    assert "its key is stored as second" in r.out and "Still using lab:m2; to use it: mpc switch lab:m1" in r.out
+
+
+def test_mpc_test_without_a_key_of_its_own(lab):
+    r = lab.mpc("test", "lab", "m1", check=4)
+    assert r.err == "mpc: there is no key for lab\n  fix: give the test one of its own: --key; or store one: mpc key set lab\n"
+    # on a terminal it asks, as nothing else would help
+    t = enter(lab, "test", "lab", "m1")
+    assert t.wait() == 0 and b"lab has no key; this one is for the test only" in t.output
+    lab.mpc("key", "set", "lab", "--stdin", input=OTHER.encode(), check=0)
+    r = lab.mpc("test", "lab", "m2", "90s", "--plain", check=0)
+    number, ref, expires, token = r.out.rstrip("\n").split("\t")
+    assert ref == "lab:m2" and token.startswith("mpd_test_")
+    with lab.rpc() as c:
+        s = next(s for s in c.call("session.list")["sessions"] if s["id"] == int(number))
+        assert s["expires_ms"] == int(expires) and s["expires_ms"] - s["started_ms"] == 90_000
+        assert not s["has_key"]
+
+
+def test_mpc_test_no_activate_tells_the_token(lab):
+    r = lab.mpc("test", "echo", "x", "5", "--no-activate", check=0)
+    lines = r.out.split("\n")
+    assert lines[1].startswith("Test session 1 of echo:x is open until ") and lines[1].endswith(", not active.")
+    token = lines[2].split()[1]
+    with lab.rpc() as c:
+        assert c.prompt("hi", session=token).start["ref"] == "echo:x"
+        assert c.call("route.get")["active"]["ref"] == "echo:before"
+    import json
+    j = json.loads(lab.mpc("test", "echo", "x", "5", "--json", check=0).out)
+    assert j["ref"] == "echo:x" and j["token"].startswith("mpd_test_") and j["state"] == "open"
+
+
+def test_a_key_on_the_command_line_is_refused(lab):
+    for words in (("lab", "m1", "30", KEY), ("lab:m1", "30", KEY), ("keep", "--label", KEY)):
+        r = lab.mpc("test", *words, check=2)
+        assert "a key is never taken from the command line" in r.err and KEY not in r.err
+
+
+@pytest.mark.parametrize("moment", ["while the key is typed", "during the probe"])
+def test_ctrl_c_leaves_nothing_behind(lab, moment):
+    t = lab.mpc_tty("test", "lab", "m1", "--key")
+    t.expect("Temporary key for lab: ")
+    if moment == "during the probe":
+        lab.provider.script([head(), Hang()])
+        t.type(KEY + "\n")
+        wait_until(lambda: lab.provider.chats)
+    else:
+        t.type(KEY[:10])
+    t.type("\x03")
+    assert t.wait() == 128 + signal.SIGINT
+    if lab.provider.chats:
+        wait_until(lambda: lab.provider.gone)
+    assert lab.mpc("test", "--json", check=0).out == '{"sessions":[]}\n'
+    assert active(lab) == "echo:before"
+    assert KEY.encode() not in files(lab)
+
+
+def test_a_slow_probe_says_what_it_waits_for(lab):
+    lab.provider.script([Sleep(3)] + stream("ok"))
+    t = enter(lab, "test", "lab", "m1", "--key")
+    assert t.wait() == 0
+    assert b"trying lab:m1" in t.output
+
+
+def test_a_status_bar_counts_the_minutes(lab):
+    w = lab.mpc_tty("watch", "--format", "{active.ref} {session.left}")
+    w.expect("echo:before \r\n")
+    lab.mpc("test", "lab", "m1", "30", "--stdin", input=KEY.encode(), check=0)
+    w.expect("lab:m1 30 min\r\n")
+    lab.clock.sleep(5 * 60)
+    lab.mpc("test", "extend", "1", check=0)
+    w.expect("lab:m1 26 min\r\n")
+    # by itself, too: half a second before the minute is over
+    with lab.rpc() as c:
+        left = c.call("session.list")["sessions"][0]["left_ms"]
+    lab.clock.sleep(left / 1000 - 20 * 60 - 0.5)
+    lab.mpc("test", "extend", "1s", check=0)
+    w.expect("lab:m1 21 min\r\n")
+    w.expect("lab:m1 20 min\r\n")
+    lab.mpc("test", "stop", check=0)
+    w.expect("echo:before \r\n")
+    w.type("\x03")
+    w.wait()
+
+
+def test_watch_tells_what_happens_to_tests(lab):
+    w = lab.mpc_tty("watch", "sessions")
+    w.expect("now")
+    lab.mpc("test", "lab", "m1", "30", "--stdin", input=KEY.encode(), check=0)
+    w.expect("sessions   test 1 of lab:m1 started, 30 min left  (session.start by modelpc)")
+    lab.mpc("switch", "echo:x", check=0)
+    w.expect("sessions   test 1 of lab:m1 open, 30 min left  (route.set by modelpc)")
+    lab.clock.sleep(1800)
+    w.expect("sessions   test 1 of lab:m1 ended (expired), 0 requests  (expired)")
+    w.type("\x03")
+    w.wait()

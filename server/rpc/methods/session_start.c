@@ -238,6 +238,9 @@ rpc_session_start(struct rpc_request *req)
 	starting_free(st);
 	return rpc_ok(req);
 fail:
+	if (err.code == MP_E_NO_CREDENTIAL && st->key == NULL)
+		error_hint(&err, "give the test one of its own: --key; or store one: mpc key set %s",
+		    st->target.provider);
 	starting_free(st);
 	return rpc_fail_err(req, &err);
 }

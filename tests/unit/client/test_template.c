@@ -78,6 +78,13 @@ look(void *arg, struct slice name)
 	return v;
 }
 
+static const char *
+words(void *arg, struct slice path)
+{
+	(void)arg;
+	return slice_eq(path, "active.since") ? "27 min\n" : NULL;
+}
+
 static void
 check(struct fixture *f, const char *format, const char *want)
 {
@@ -85,7 +92,7 @@ check(struct fixture *f, const char *format, const char *want)
 	struct error err = ERROR_INIT;
 
 	assert_int_equal(template_check(format, &err), 0);
-	template_render(format, look, f, &b);
+	template_render(format, &(struct template_names){ look, words, f }, &b);
 	assert_string_equal(buf_str(&b), want);
 	buf_clear(&b);
 }
@@ -105,6 +112,7 @@ test_template__paths_and_alternatives(void **state)
 	check(f, "", "");
 	check(f, "{active}", "");
 	check(f, "{active..ref}{|}{.}", "");
+	check(f, "{nothing|active.since} {active.ref}", "27 min\\x0a openrouter:gpt-4");
 }
 
 static void
