@@ -18,6 +18,7 @@
 #include "server/base/loop.h"
 #include "server/call/call.h"
 #include "server/call/freshen.h"
+#include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/call/waiting.h"
 #include "server/model/roster.h"
@@ -265,7 +266,8 @@ open_state(struct daemon *d, struct error *err)
 	    (r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
 	    (r = overrides_new(p->store, p->providers, p->changes, d->loop, &p->overrides, err)) != 0 ||
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
-	    &p->sessions, err)) != 0)
+	    &p->sessions, err)) != 0 ||
+	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0)
 		return r;
 	return 0;
 }
@@ -285,6 +287,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
+	p->mints = mints_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
+	    NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
 	p->prompts = prompts_new(d->loop);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
@@ -361,11 +365,13 @@ daemon_free(struct daemon *d)
 	rpc_server_free(d->server);
 	prompts_free(p->prompts);
 	freshen_free(d->freshen);
+	mints_free(p->mints);
 	probes_free(p->probes);
 	calls_free(p->calls);
 	waiting_free(d->waiting);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
+	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
 	models_free(p->models);

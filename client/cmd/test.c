@@ -17,6 +17,7 @@
 struct wish {
 	const char *provider, *model;
 	int64_t duration_ms; /* 0 = the daemon's default */
+	int64_t limit_microusd; /* of a minted key; 0 = the daemon's default */
 };
 
 /* ---- what is wanted ---- */
@@ -60,6 +61,28 @@ read_words(struct app *a, struct wish *w)
 	return read_duration(a, span, &w->duration_ms);
 }
 
+/* "5", "0.50": dollars of --limit. */
+static int
+read_limit(struct app *a, struct wish *w)
+{
+	const char *text = args_value(&a->args, "limit");
+	char *end;
+	double usd;
+
+	if (args_has(&a->args, "mint") &&
+	    (args_has(&a->args, "key") || args_has(&a->args, "stdin") || args_has(&a->args, "fd")))
+		return fail_usage(a, "--mint makes the key, so --key, --stdin and --fd exclude it");
+	if (text == NULL)
+		return 0;
+	if (!args_has(&a->args, "mint"))
+		return fail_usage(a, "--limit goes with --mint");
+	usd = strtod(text, &end);
+	if (end == text || *end != '\0' || !(usd >= 0.000001 && usd <= 1000000))
+		return fail_usage(a, "--limit needs an amount in dollars, not \"%.40s\"", text);
+	w->limit_microusd = (int64_t)(usd * 1000000 + 0.5);
+	return 0;
+}
+
 /* Whether it can do nothing without a key, and has none. */
 static int
 needs_key(struct app *a, const char *provider, bool *needed)
@@ -83,7 +106,7 @@ take_key(struct app *a, const struct wish *w, struct entry *e)
 	bool asked = args_has(&a->args, "key"), needed = false;
 	int fd, r;
 
-	if ((r = key_source(a, &fd)) != 0)
+	if ((r = key_source(a, &fd)) != 0 || args_has(&a->args, "mint"))
 		return r;
 	if (!asked && fd < 0) {
 		if ((r = needs_key(a, w->provider, &needed)) != 0)
@@ -110,7 +133,9 @@ print_checked(struct app *a, const struct value *checked)
 
 	if (checked == NULL)
 		return;
-	if (value_bool(value_get(checked, "key"), false))
+	if (args_has(&a->args, "mint"))
+		printf("%s key minted   ", ok);
+	else if (value_bool(value_get(checked, "key"), false))
 		printf("%s key ok   ", ok);
 	if (latency >= 0)
 		printf("%s reachable (%lld ms)   ", ok, (long long)latency);
@@ -191,6 +216,10 @@ start(struct app *a, const struct wish *w, const struct entry *e)
 		pack_str(p, "secret");
 		pack_bin(p, e->bytes, e->len);
 	}
+	if (args_has(&a->args, "mint"))
+		pack_kv_bool(p, "mint", true);
+	if (w->limit_microusd > 0)
+		pack_kv_int(p, "limit_microusd", w->limit_microusd);
 	if (args_has(&a->args, "no-activate"))
 		pack_kv_bool(p, "activate", false);
 	if (args_has(&a->args, "no-check"))
@@ -210,7 +239,8 @@ test_start(struct app *a)
 	struct wish w = {0};
 	int r;
 
-	if ((r = link_open(a)) == 0 && (r = read_words(a, &w)) == 0 && (r = take_key(a, &w, &e)) == 0)
+	if ((r = read_limit(a, &w)) == 0 && (r = link_open(a)) == 0 && (r = read_words(a, &w)) == 0 &&
+	    (r = take_key(a, &w, &e)) == 0)
 		r = start(a, &w, &e);
 	entry_clear(&e);
 	return r;

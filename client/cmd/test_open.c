@@ -26,12 +26,31 @@ add_row(struct app *a, struct table *t, const struct value *s)
 	table_cell(t, active ? glyph_active(a) : " ", active ? "active" : "", active ? "32" : NULL);
 	table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(s, "id"), 0)), NULL, NULL);
 	table_cell(t, app_member(a, s, "ref"), NULL, active ? "1" : NULL);
-	table_cell(t, own ? "temporary" : "stored", NULL, NULL);
+	table_cell(t,
+	    value_bool(value_get(s, "minted"), false) ? "minted"
+	    : own                                     ? "temporary"
+						      : "stored",
+	    NULL, NULL);
 	table_cell(t, out_span(a, left), app_format(a, "%lld", (long long)left), NULL);
 	table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(s, "requests"), 0)), NULL,
 	    NULL);
 	table_cell(t, cost >= 0 ? out_money(a, cost) : NULL,
 	    cost >= 0 ? app_format(a, "%lld", (long long)cost) : "", NULL);
+}
+
+/* Keys at a provider that nobody has deleted there yet. */
+static void
+note_minted(struct app *a, const struct value *list)
+{
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *k = value_at(list, i);
+		const char *code = app_member(a, k, "code");
+
+		note(a, "the key \"%s\" waits to be deleted at %s%s%s; it ends there %s",
+		    app_member(a, k, "name"), app_member(a, k, "provider"),
+		    *code != '\0' ? ", last try: " : "", code,
+		    out_until(a, value_int(value_get(k, "expires_ms"), 0)) + sizeof("until ") - 1);
+	}
 }
 
 int
@@ -54,6 +73,8 @@ test_list(struct app *a)
 		return 0;
 	}
 	list = value_get(result, "sessions");
+	if (a->form == FORM_TEXT)
+		note_minted(a, value_get(result, "minted"));
 	if (a->form == FORM_TEXT && value_size(list) == 0) {
 		note(a, "no test session is open; mpc test PROVIDER MODEL");
 		return 0;

@@ -67,5 +67,7 @@ void pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_o
 void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provider);
 void pack_sessions(struct pack *p, const struct rpc_parts *parts);
 void pack_settings(struct pack *p, const struct rpc_parts *parts);
+/* "minted": the keys that wait to be deleted at their provider; nothing when there are none. */
+void pack_minted_left(struct pack *p, const struct rpc_parts *parts);
 
 #endif

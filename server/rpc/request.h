@@ -29,6 +29,8 @@ struct changes;
 struct conn;
 struct credentials;
 struct loop;
+struct minted;
+struct mints;
 struct models;
 struct overrides;
 struct probes;
@@ -54,10 +56,12 @@ struct rpc_parts {
 	struct models *models;
 	struct overrides *overrides;
 	struct sessions *sessions;
+	struct minted *minted;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;
 	struct probes *probes;
+	struct mints *mints;
 	struct prompts *prompts;
 	struct rpc_server *server; /* set by rpc_server_new */
 	const struct paths *paths;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/state/minted.h"
+
 const struct session *
 session_of(const struct rpc_parts *parts, const struct provider *pr)
 {
@@ -24,6 +26,8 @@ pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct
 	pack_kv_str(p, "model", s->model);
 	buf_clear(&ref);
 	pack_kv_bool(p, "has_key", s->has_key);
+	if (minted_of(parts->minted, s->id) != NULL)
+		pack_kv_bool(p, "minted", true);
 	pack_kv_bool(p, "activated", s->activated);
 	pack_kv_int(p, "started_ms", s->started_ms);
 	pack_kv_int(p, "expires_ms", s->expires_ms);
@@ -68,5 +72,45 @@ pack_sessions(struct pack *p, const struct rpc_parts *parts)
 
 	pack_array_begin(p);
 	sessions_each(parts->sessions, each_session, &e);
+	pack_array_end(p);
+}
+
+static bool
+left_over(const struct rpc_parts *parts, const struct minted_key *k)
+{
+	return sessions_find(parts->sessions, k->session_id) == NULL;
+}
+
+static void
+pack_minted(struct pack *p, const struct rpc_parts *parts, const struct minted_key *k)
+{
+	const struct provider *pr = providers_find_id(parts->providers, k->provider_id);
+
+	pack_map_begin(p);
+	pack_kv_str(p, "provider", pr != NULL ? pr->name : "");
+	pack_kv_str(p, "name", k->name);
+	if (k->hash[0] != '\0')
+		pack_kv_str(p, "hash", k->hash);
+	pack_kv_int(p, "expires_ms", k->expires_ms);
+	pack_kv_int(p, "tries", k->tries);
+	if (k->last_code[0] != '\0')
+		pack_kv_str(p, "code", k->last_code);
+	pack_map_end(p);
+}
+
+void
+pack_minted_left(struct pack *p, const struct rpc_parts *parts)
+{
+	size_t n = minted_count(parts->minted), left = 0;
+
+	for (size_t i = 0; i < n; i++)
+		left += left_over(parts, minted_at(parts->minted, i));
+	if (left == 0)
+		return;
+	pack_str(p, "minted");
+	pack_array_begin(p);
+	for (size_t i = 0; i < n; i++)
+		if (left_over(parts, minted_at(parts->minted, i)))
+			pack_minted(p, parts, minted_at(parts->minted, i));
 	pack_array_end(p);
 }

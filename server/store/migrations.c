@@ -141,6 +141,20 @@ static const struct migration migrations[] = {
 	    " value TEXT NOT NULL,"
 	    " rev INTEGER NOT NULL"
 	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "keys that were minted at a provider",
+	    "CREATE TABLE minted_keys ("
+	    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	    " provider_id TEXT NOT NULL,"
+	    " name TEXT NOT NULL,"
+	    " hash TEXT NOT NULL,"
+	    " session_id INTEGER NOT NULL,"
+	    " created_ms INTEGER NOT NULL,"
+	    " expires_ms INTEGER NOT NULL,"
+	    " tries INTEGER NOT NULL,"
+	    " last_code TEXT NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

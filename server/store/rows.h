@@ -165,4 +165,21 @@ int store_session_delete(struct store *s, int64_t id);
 /* What calls add, without a revision. */
 int store_session_used(struct store *s, int64_t id, int64_t requests, int64_t cost_microusd);
 
+/* ---- keys minted at a provider, from before they are asked for until they are deleted there ---- */
+struct minted_row {
+	int64_t id; /* 0 = assign */
+	const char *provider_id;
+	const char *name;   /* there, unique */
+	const char *hash;   /* its id there; "" = not known (yet) */
+	int64_t session_id; /* 0 = of none (yet) */
+	int64_t created_ms;
+	int64_t expires_ms; /* there */
+	int64_t tries;      /* to delete it */
+	const char *last_code; /* of the last one that failed, "" = none */
+	int64_t rev;
+};
+int store_minted_each(struct store *s, void (*each)(void *arg, const struct minted_row *row), void *arg);
+int store_minted_put(struct store *s, const struct minted_row *row, int64_t *id);
+int store_minted_delete(struct store *s, int64_t id);
+
 #endif

@@ -127,6 +127,7 @@ class Provider:
         self.url = f"http://127.0.0.1:{self.port}/v1"
         self.default = default if default is not None else stream("Hello", " from", " the", " provider.")
         self.models = {"object": "list", "data": [{"id": "m1", "object": "model"}, {"id": "m2", "object": "model"}]}
+        self.also = {}  # path below the base URL -> function that gives the steps for a request
         self.scripts = []
         self.requests = []
         self.connections = 0
@@ -184,7 +185,10 @@ class Provider:
                     return
                 with self.lock:
                     self.requests.append(r)
-                    if r.method == "GET" and r.path.endswith("/models"):
+                    other = next((f for p, f in self.also.items() if r.path.startswith("/v1" + p)), None)
+                    if other is not None:
+                        steps = other
+                    elif r.method == "GET" and r.path.endswith("/models"):
                         steps = reply(200, self.models) if not callable(self.models) else self.models(r)
                     else:
                         steps = self.scripts.pop(0) if self.scripts else self.default

@@ -5,6 +5,7 @@
 #include "server/rpc/methods/switching.h"
 #include "server/rpc/objects.h"
 #include "server/state/changes.h"
+#include "server/state/minted.h"
 
 struct rpc_answer
 rpc_session_list(struct rpc_request *req)
@@ -13,6 +14,7 @@ rpc_session_list(struct rpc_request *req)
 
 	pack_str(p, "sessions");
 	pack_sessions(p, rpc_parts(req));
+	pack_minted_left(p, rpc_parts(req));
 	return rpc_ok(req);
 }
 
@@ -127,9 +129,25 @@ rpc_session_activate(struct rpc_request *req)
 	return a;
 }
 
+/* A key that was minted ends at the provider, and nothing moves that end. */
+static int
+refuse_minted(const struct rpc_parts *parts, int64_t id, const char *what, struct error *err)
+{
+	if (minted_of(parts->minted, id) == NULL || sessions_find(parts->sessions, id) == NULL)
+		return 0;
+	error_set(err, MP_E_INVALID_STATE,
+	    "the key of test session %lld was minted with an end, it cannot be %s", (long long)id, what);
+	error_hint(err, "start another test, or store a key of your own: mpc key set");
+	return MP_E_INVALID_STATE;
+}
+
 static int
 extend(struct rpc_request *req, int64_t id, struct error *err)
 {
+	int r;
+
+	if ((r = refuse_minted(rpc_parts(req), id, "extended", err)) != 0)
+		return r;
 	return sessions_extend(rpc_parts(req)->sessions, id, rpc_int(req, "duration_ms", 0), err);
 }
 
@@ -228,6 +246,8 @@ keep(struct rpc_request *req, int64_t id, struct error *err)
 
 	if (s == NULL)
 		return sessions_unknown(parts->sessions, id, err);
+	if ((r = refuse_minted(parts, id, "kept", err)) != 0)
+		return r;
 	if (pr == NULL)
 		return error_set(err, MP_E_NOT_FOUND, "the provider of test session %lld is gone",
 		    (long long)id);

@@ -5,6 +5,8 @@
 
 #include "protocol/base/secret.h"
 #include "protocol/base/str.h"
+#include "server/base/clock.h"
+#include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/methods/switching.h"
@@ -13,16 +15,20 @@
 
 #define CHECK_MS 30000
 #define CHECK_LOCAL_MS 120000 /* a local server may have to load the model first */
+#define MINT_LIMIT_MICROUSD 1000000
+#define MINT_SLACK_MS (INT64_C(5) * 60 * 1000) /* clocks differ, and the probe takes its time */
 
 struct starting {
 	struct rpc_request *req;
-	struct probe *probe;
+	struct mint *mint;   /* while its key is made */
+	struct probe *probe; /* while it is tried */
+	int64_t minted;      /* its key; 0 = it was not minted */
 	char *provider_id;
 	struct target target; /* label: the key's for the time of the probe */
 	struct secret *key;   /* its own; NULL = the stored one */
 	char trial[CREDENTIAL_LABEL_BYTES]; /* "" = no key of its own */
 	int64_t duration_ms;
-	bool activate;
+	bool activate, check;
 };
 
 static void
@@ -30,6 +36,9 @@ starting_free(struct starting *st)
 {
 	if (st->trial[0] != '\0')
 		credentials_try_end(rpc_parts(st->req)->credentials, st->trial);
+	/* a minted key that no session has is deleted now */
+	if (st->minted != 0)
+		mint_settle(rpc_parts(st->req)->mints, st->minted);
 	secret_free(st->key);
 	target_clear(&st->target);
 	free(st->provider_id);
@@ -49,6 +58,8 @@ read_key(struct starting *st, struct error *err)
 		return error_field(err, "secret",
 		    "a key is 1 to %d printable ASCII characters without spaces",
 		    SECRET_MAX_BYTES / 2);
+	if (rpc_bool(st->req, "mint", false))
+		return error_field(err, "mint", "a test has a key of its own or a minted one, not both");
 	st->key = secret_new(s.data, s.len);
 	return st->key != NULL ? 0 : error_set(err, MP_E_INTERNAL, "no locked memory for the key");
 }
@@ -68,6 +79,18 @@ read_target(struct starting *st, const struct provider *pr, struct error *err)
 	return r;
 }
 
+/* Its own key is there for the probe, and nowhere else. */
+static int
+hold_key(struct starting *st, const struct provider *pr, struct error *err)
+{
+	int r = credentials_try(rpc_parts(st->req)->credentials, pr, st->key, st->trial, err);
+
+	if (r == 0)
+		target_set(&st->target, st->target.provider, st->target.model, st->target.upstream,
+		    st->trial);
+	return r;
+}
+
 static int
 starting_read(struct starting *st, struct error *err)
 {
@@ -84,14 +107,10 @@ starting_read(struct starting *st, struct error *err)
 	st->provider_id = xstrdup(pr->id);
 	st->duration_ms = rpc_int(st->req, "duration_ms", SESSION_DEFAULT_MS);
 	st->activate = rpc_bool(st->req, "activate", true);
+	st->check = rpc_bool(st->req, "check", true);
 	if ((r = read_key(st, err)) != 0 || (r = read_target(st, pr, err)) != 0)
 		return r;
-	if (st->key == NULL)
-		return 0;
-	if ((r = credentials_try(parts->credentials, pr, st->key, st->trial, err)) != 0)
-		return r;
-	target_set(&st->target, st->target.provider, st->target.model, st->target.upstream, st->trial);
-	return 0;
+	return st->key != NULL ? hold_key(st, pr, err) : 0;
 }
 
 /* ---- what is done ---- */
@@ -115,8 +134,13 @@ starting_store(struct starting *st, struct secret **token, int64_t *id, struct e
 		return error_set(err, MP_E_NOT_FOUND, "%s was removed meanwhile", st->target.provider);
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if ((r = sessions_start(parts->sessions, &start, token, &s, err)) != 0) {
+	r = sessions_start(parts->sessions, &start, token, &s, err);
+	if (r == 0 && st->minted != 0)
+		r = minted_set_session(parts->minted, st->minted, s->id, err);
+	if (r != 0) {
 		changes_rollback(parts->changes);
+		secret_free(*token);
+		*token = NULL;
 		return r;
 	}
 	*id = s->id;
@@ -176,35 +200,35 @@ out:
 	return rc;
 }
 
+/* The end of all that took its time. r: what the probe found, NULL = it was not tried. */
 static void
-on_checked(void *arg, const struct probe_result *r)
+complete(struct starting *st, const struct probe_result *r, struct error *err)
 {
-	struct starting *st = arg;
 	struct rpc_request *req = st->req;
 	struct conn *conn = rpc_conn(req);
-	struct error err = ERROR_INIT;
-	int rc = r->code;
+	int rc = err->code;
 
 	conn_hold(conn); /* the news of it follows the reply */
-	if (rc != 0)
-		err = *r->error;
-	else
-		rc = starting_finish(st, r, &err);
+	if (rc == 0)
+		rc = starting_finish(st, r, err);
 	starting_free(st);
 	if (rc != 0)
-		rpc_finish_error(req, &err);
+		rpc_finish_error(req, err);
 	else
 		rpc_finish(req);
 	conn_release(conn);
 }
 
 static void
-on_cancelled(void *arg)
+on_checked(void *arg, const struct probe_result *r)
 {
 	struct starting *st = arg;
+	struct error err = ERROR_INIT;
 
-	probe_cancel(st->probe);
-	starting_free(st);
+	st->probe = NULL;
+	if (r->code != 0)
+		err = *r->error;
+	complete(st, r, &err);
 }
 
 static int64_t
@@ -215,21 +239,95 @@ patience_ms(const struct starting *st)
 	return pr != NULL && pr->type == PROVIDER_LOCAL ? CHECK_LOCAL_MS : CHECK_MS;
 }
 
+/* 0: its end comes from the loop. */
+static int
+try_target(struct starting *st, struct error *err)
+{
+	st->probe = probe_start(rpc_parts(st->req)->probes, &st->target, true, patience_ms(st), on_checked,
+	    st, err);
+	return st->probe != NULL ? 0 : err->code;
+}
+
+static void
+on_minted(void *arg, const struct mint_result *r)
+{
+	struct starting *st = arg;
+	const struct provider *pr = providers_find_id(rpc_parts(st->req)->providers, st->provider_id);
+	struct error err = ERROR_INIT;
+
+	st->mint = NULL;
+	if (r->code != 0) {
+		err = *r->error;
+		complete(st, NULL, &err);
+		return;
+	}
+	st->minted = r->id;
+	st->key = secret_new(secret_bytes(r->key), secret_len(r->key));
+	if (st->key == NULL)
+		error_set(&err, MP_E_INTERNAL, "no locked memory for the key");
+	else if (pr == NULL)
+		error_set(&err, MP_E_NOT_FOUND, "%s was removed meanwhile", st->target.provider);
+	else if (hold_key(st, pr, &err) == 0 && st->check && try_target(st, &err) == 0)
+		return;
+	complete(st, NULL, &err);
+}
+
+static int
+mint_key(struct starting *st, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+
+	st->mint = mint_start(parts->mints, providers_find_id(parts->providers, st->provider_id),
+	    rpc_int(st->req, "limit_microusd", MINT_LIMIT_MICROUSD),
+	    clock_wall_ms() + st->duration_ms + MINT_SLACK_MS, CHECK_MS, on_minted, st, err);
+	return st->mint != NULL ? 0 : err->code;
+}
+
+static void
+on_cancelled(void *arg)
+{
+	struct starting *st = arg;
+
+	if (st->mint != NULL)
+		mint_cancel(st->mint);
+	if (st->probe != NULL)
+		probe_cancel(st->probe);
+	starting_free(st);
+}
+
+/* Before anything is asked of anybody. */
+static int
+check_ready(struct starting *st, bool mint, struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(st->req);
+	struct target t;
+	int r;
+
+	if (st->duration_ms < SESSION_MIN_MS)
+		return error_field(err, "duration_ms", "a test session lasts from 1 second to 24 hours");
+	if (!mint)
+		return routes_ready(parts->routes, &st->target, err);
+	target_init(&t);
+	target_set(&t, st->target.provider, st->target.model, NULL, MINT_LABEL);
+	r = routes_ready(parts->routes, &t, err);
+	target_clear(&t);
+	/* that the management key is missing is for minting to say */
+	return r == MP_E_NO_CREDENTIAL ? 0 : r;
+}
+
 struct rpc_answer
 rpc_session_start(struct rpc_request *req)
 {
-	const struct rpc_parts *parts = rpc_parts(req);
 	struct starting *st = xcalloc(1, sizeof *st);
+	bool mint = rpc_bool(req, "mint", false);
 	struct error err = ERROR_INIT;
 
 	st->req = req;
 	target_init(&st->target);
-	if (starting_read(st, &err) != 0 || routes_ready(parts->routes, &st->target, &err) != 0)
+	if (starting_read(st, &err) != 0 || check_ready(st, mint, &err) != 0)
 		goto fail;
-	if (rpc_bool(req, "check", true)) {
-		st->probe = probe_start(parts->probes, &st->target, true, patience_ms(st), on_checked, st,
-		    &err);
-		if (st->probe == NULL)
+	if (mint || st->check) {
+		if ((mint ? mint_key(st, &err) : try_target(st, &err)) != 0)
 			goto fail;
 		return rpc_pending(req, on_cancelled, st);
 	}
@@ -238,7 +336,7 @@ rpc_session_start(struct rpc_request *req)
 	starting_free(st);
 	return rpc_ok(req);
 fail:
-	if (err.code == MP_E_NO_CREDENTIAL && st->key == NULL)
+	if (err.code == MP_E_NO_CREDENTIAL && st->key == NULL && !mint)
 		error_hint(&err, "give the test one of its own: --key; or store one: mpc key set %s",
 		    st->target.provider);
 	starting_free(st);

@@ -20,6 +20,7 @@
 #include "server/base/log.h"
 #include "server/base/loop.h"
 #include "server/call/call.h"
+#include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/methods/prompts.h"
@@ -114,6 +115,9 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes);
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
+	MUST(minted_new(p->store, p->changes, &p->minted, &err) == 0);
+	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
+	    NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
 	o->server = rpc_server_new(p, patience);
 }
@@ -146,10 +150,12 @@ office_close(struct office *o)
 
 	rpc_server_free(o->server);
 	prompts_free(p->prompts);
+	mints_free(p->mints);
 	probes_free(p->probes);
 	calls_free(p->calls);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
+	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
 	models_free(p->models);

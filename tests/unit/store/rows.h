@@ -54,6 +54,15 @@ put_session(struct store *s, const char *provider_id)
 }
 
 static inline int
+put_minted(struct store *s, const char *provider_id)
+{
+	struct minted_row row = { .provider_id = provider_id, .name = provider_id, .hash = "",
+		.last_code = "" };
+
+	return store_minted_put(s, &row, NULL);
+}
+
+static inline int
 put_override(struct store *s, const char *scope, const char *model, int64_t rev, int64_t *id)
 {
 	struct override_row row = { .scope = scope, .provider_id = "p1", .model = model, .rev = rev };
@@ -92,6 +101,7 @@ fill(struct store *s, int n)
 		assert_int_equal(store_key_slot_put(s, &slot, NULL), 0);
 		assert_int_equal(put_discovered(s, name, name, i), 0);
 		assert_int_equal(put_session(s, name), 0);
+		assert_int_equal(put_minted(s, name), 0);
 		assert_int_equal(store_meta_set(s, name, "value"), 0);
 	}
 	assert_int_equal(store_commit(s), 0);

@@ -483,6 +483,41 @@ test_session__every_member_comes_back(void **state)
 	assert_true(next > id); /* it names a key: never given twice */
 }
 
+static void
+check_minted(void *arg, const struct minted_row *row)
+{
+	++*(int *)arg;
+	assert_string_equal(row->provider_id, "p");
+	assert_string_equal(row->name, "modelpd test 1");
+	assert_string_equal(row->hash, "f01d");
+	assert_int_equal(row->session_id, 1);
+	assert_int_equal(row->created_ms, 2);
+	assert_int_equal(row->expires_ms, 3);
+	assert_int_equal(row->tries, 4);
+	assert_string_equal(row->last_code, "locked");
+	assert_int_equal(row->rev, 5);
+}
+
+static void
+test_minted__every_member_comes_back(void **state)
+{
+	struct minted_row row = { 0, "p", "modelpd test 1", "", 1, 2, 3, 4, "locked", 5 };
+	int64_t id = 0;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(store_minted_put(s, &row, &id), 0);
+	row.id = id;
+	row.hash = "f01d";
+	assert_int_equal(store_minted_put(s, &row, &id), 0); /* replaces by id */
+	assert_int_equal(id, row.id);
+	reopen();
+	assert_int_equal(store_minted_each(s, check_minted, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(store_minted_delete(s, id), 0);
+	assert_int_equal(store_minted_delete(s, id), MP_E_NOT_FOUND);
+}
+
 /* ---- transactions ---- */
 
 static void
@@ -533,6 +568,7 @@ main(void)
 		T(test_discovered__one_model_goes_or_the_whole_list),
 		T(test_override__every_member_comes_back),
 		T(test_session__every_member_comes_back),
+		T(test_minted__every_member_comes_back),
 		T(test_store__rollback_leaves_nothing),
 		T(test_store__close_in_a_transaction_rolls_back),
 	};
