@@ -9,6 +9,7 @@
 #include "client/fail.h"
 #include "client/help.h"
 #include "client/link.h"
+#include "client/scope.h"
 #include "mpd_version.h"
 #include "protocol/base/buf.h"
 #include "protocol/limits.h"
@@ -160,6 +161,9 @@ run(struct app *a)
 		return help_print(a, c);
 	if (c == NULL && a->args.word_count > 0)
 		return fail_usage(a, "a command is missing");
+	if (scope_environment() != NULL &&
+	    scope_check(scope_environment(), "the name in MODELPD_SCOPE", &err) != 0)
+		return fail_err(a, &err);
 	if (paths_find(args_value(&a->args, "socket"), &a->paths, &err) != 0)
 		return fail_err(a, &err);
 	a->paths_known = true;

@@ -2,6 +2,7 @@
 
 #include "client/app.h"
 #include "client/out.h"
+#include "client/scope.h"
 #include "client/term.h"
 
 const char *
@@ -70,7 +71,8 @@ route_why(struct app *a, const struct value *route, const struct value *why, int
 			text = app_format(a, "%s %s %s", text, glyph_arrow(a), app_member(a, next, "ref"));
 		return text;
 	}
-	if (!value_equals(kind, "temporary"))
+	if (!value_equals(kind, "temporary") ||
+	    (expires == 0 && scope_is_terminal(value_slice(value_get(route, "scope")))))
 		return since > 0 ? app_format(a, "chosen %s, %s", where, out_since(a, since, now_ms))
 				 : app_format(a, "chosen %s", where);
 	text = expires > 0 ? app_format(a, "temporary %s, %s", where, out_left(a, expires, now_ms))

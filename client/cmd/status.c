@@ -75,7 +75,7 @@ render_overrides(struct status *s, const struct value *result)
 			buf_addf(&s->overrides, "override\t%s\t%s\t%s\n",
 			    app_member(s->a, o, "ref"), app_member(s->a, o, "kind"),
 			    app_member(s->a, o, "scope"));
-		if (scope.len == 0)
+		if (scope.len == 0 || scope_terminal_gone(scope))
 			continue;
 		s->scoped++;
 		for (size_t k = 0; k < 3 && s->scope == NULL; k++)

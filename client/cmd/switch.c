@@ -11,6 +11,8 @@
 #include "client/scope.h"
 #include "client/term.h"
 
+#define KEEPING_SAID 5
+
 int
 read_duration(struct app *a, const char *text, int64_t *ms)
 {
@@ -18,6 +20,25 @@ read_duration(struct app *a, const char *text, int64_t *ms)
 		return 0;
 	return fail_usage(
 	    a, "\"%.40s\" is no duration (90s, 30m, 2h, 1d; a bare number is minutes)", text);
+}
+
+/* As a word for the shell. */
+static const char *
+quoted(struct app *a, struct slice text)
+{
+	const char *from = app_escaped(a, text), *out;
+	struct buf b = BUF_INIT;
+
+	buf_addc(&b, '\'');
+	for (; *from != '\0'; from++) {
+		if (*from == '\'')
+			buf_adds(&b, "'\\'");
+		buf_addc(&b, *from);
+	}
+	buf_addc(&b, '\'');
+	out = app_format(a, "%s", buf_str(&b));
+	buf_clear(&b);
+	return out;
 }
 
 /* How to name a scope on the command line. */
@@ -30,19 +51,29 @@ scope_flag(struct app *a, struct slice scope)
 		return "--here";
 	if (strcmp(where, "in this project") == 0)
 		return "--project";
-	return app_format(a, "--scope '%s'", app_escaped(a, scope));
+	return app_format(a, "--scope %s", quoted(a, scope));
 }
 
 void
 switch_note_keeping(struct app *a, const struct value *list)
 {
+	size_t said = 0, more = 0;
+
 	for (size_t i = 0; i < value_size(list); i++) {
 		const struct value *o = value_at(list, i);
 		struct slice scope = value_slice(value_get(o, "scope"));
 
-		note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"),
-		    out_scope(a, scope), scope_flag(a, scope));
+		if (scope_terminal_gone(scope))
+			continue;
+		if (said++ < KEEPING_SAID)
+			note(a, "%s stays %s (mpc switch --clear %s)", app_member(a, o, "ref"),
+			    out_scope(a, scope), scope_flag(a, scope));
+		else
+			more++;
 	}
+	if (more > 0)
+		note(a, "%zu more scope%s a choice of %s own (mpc -v)", more,
+		    more == 1 ? " keeps" : "s keep", more == 1 ? "its" : "their");
 }
 
 void
@@ -83,7 +114,8 @@ print_switched(struct app *a, const struct value *result, const char *scope)
 	printf("Now using %s %s", route_name(a, active), out_scope(a, slice_of(scope)));
 	if (expires > 0)
 		printf(" %s", out_until(a, expires));
-	else if (value_equals(value_get(active, "kind"), "temporary"))
+	else if (value_equals(value_get(active, "kind"), "temporary") &&
+		 !scope_is_terminal(slice_of(scope)))
 		printf(" until cleared or reboot");
 	if (*from != '\0' && expires > 0 && !value_equals(value_get(previous, "kind"), "temporary") &&
 	    !value_equals(value_get(previous, "kind"), "session"))
@@ -165,11 +197,12 @@ check_scope_flags(struct app *a)
 {
 	const char *named = args_value(&a->args, "scope");
 	int given = args_has(&a->args, "here") + args_has(&a->args, "project") + (named != NULL);
+	struct error err = ERROR_INIT;
 
 	if (given > 1)
 		return fail_usage(a, "--here, --project and --scope exclude each other");
-	if (named != NULL && (*named == '\0' || strlen(named) > SCOPE_MAX_BYTES))
-		return fail_usage(a, "a scope has 1 to %d bytes", SCOPE_MAX_BYTES);
+	if (named != NULL && scope_check(named, "a scope", &err) != 0)
+		return fail_usage(a, "%s", err.message);
 	return 0;
 }
 
@@ -210,7 +243,9 @@ run_switch(struct app *a, const char *scope)
 		return fail_usage(a, "--temp and --for exclude each other");
 	if ((r = read_duration(a, span, &ttl)) != 0 || (r = link_open(a)) != 0)
 		return r;
-	return switch_to(a, ref, scope, temporary || ttl > 0, ttl);
+	/* a terminal does not outlive its machine: its number must not find an old choice after a reboot */
+	temporary = temporary || ttl > 0 || scope_is_terminal(slice_of(scope));
+	return switch_to(a, ref, scope, temporary, ttl);
 }
 
 int

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -200,20 +201,58 @@ test_scope__long_path_is_shortened_but_distinct(void **state)
 }
 
 static void
-test_scope__environment_wins_only_when_sane(void **state)
+test_scope__environment_names_one(void **state)
 {
-	char text[300];
-
 	(void)state;
 	setenv("MODELPD_SCOPE", "mine", 1);
 	assert_string_equal(scope_environment(), "mine");
-	memset(text, 'x', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	setenv("MODELPD_SCOPE", text, 1);
-	assert_null(scope_environment());
 	setenv("MODELPD_SCOPE", "", 1);
 	assert_null(scope_environment());
 	unsetenv("MODELPD_SCOPE");
+	assert_null(scope_environment());
+}
+
+static void
+test_scope__names_that_are_none(void **state)
+{
+	struct error err = ERROR_INIT;
+	char text[SCOPE_MAX_BYTES + 2];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[SCOPE_MAX_BYTES + 1] = '\0';
+	assert_int_not_equal(scope_check(text, "a scope", &err), 0);
+	assert_string_equal(err.message, "a scope has 1 to 256 bytes, not 257");
+	text[SCOPE_MAX_BYTES] = '\0';
+	assert_int_equal(scope_check(text, "a scope", &err), 0);
+	assert_int_equal(scope_check("it's \"odd\" \xc3\xbc", "a scope", &err), 0);
+	assert_int_not_equal(scope_check("", "a scope", &err), 0);
+	assert_int_not_equal(scope_check("a\nb", "a scope", &err), 0);
+	assert_int_not_equal(scope_check("a\x7f", "a scope", &err), 0);
+	assert_int_not_equal(scope_check("\xff", "a scope", &err), 0);
+}
+
+static void
+test_scope__a_terminal_is_gone_with_its_leader(void **state)
+{
+	char text[64];
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	snprintf(text, sizeof(text), "tty:pts/3@%d", (int)pid);
+	assert_true(scope_terminal_gone(slice_of(text)));
+	snprintf(text, sizeof(text), "tty:pts/3@%d", (int)getpid());
+	assert_false(scope_terminal_gone(slice_of(text)));
+	assert_true(scope_is_terminal(slice_of(text)));
+	/* names that only look like one */
+	assert_false(scope_terminal_gone(slice_of("tty:")));
+	assert_false(scope_terminal_gone(slice_of("tty:pts/3@")));
+	assert_false(scope_terminal_gone(slice_of("tty:x@99999999x")));
+	assert_false(scope_terminal_gone(slice_of("project:/a@99999999")));
+	assert_false(scope_terminal_gone(slice_of("")));
 }
 
 static void
@@ -345,7 +384,9 @@ main(void)
 	    cmocka_unit_test(test_app__foreign_text_is_harmless),
 	    cmocka_unit_test(test_scope__project_is_found_upwards),
 	    cmocka_unit_test(test_scope__long_path_is_shortened_but_distinct),
-	    cmocka_unit_test(test_scope__environment_wins_only_when_sane),
+	    cmocka_unit_test(test_scope__environment_names_one),
+	    cmocka_unit_test(test_scope__names_that_are_none),
+	    cmocka_unit_test(test_scope__a_terminal_is_gone_with_its_leader),
 	    cmocka_unit_test(test_spawn__environment_is_an_allow_list),
 	    cmocka_unit_test(test_entry__what_looks_like_a_key),
 	    cmocka_unit_test(test_F115_entry__bytes_of_a_key),
