@@ -29,7 +29,7 @@ add_row(struct app *a, struct table *t, const struct value *s)
 	table_cell(t,
 	    value_bool(value_get(s, "minted"), false) ? "minted"
 	    : own                                     ? "temporary"
-						      : "stored",
+						      : NULL,
 	    NULL, NULL);
 	table_cell(t, out_span(a, left), app_format(a, "%lld", (long long)left), NULL);
 	table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(s, "requests"), 0)), NULL,
