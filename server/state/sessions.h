@@ -21,7 +21,6 @@
 
 #define SESSION_MIN_MS INT64_C(1000)
 #define SESSION_MAX_MS (INT64_C(24) * 3600 * 1000) /* in all, extensions included */
-#define SESSION_DEFAULT_MS (INT64_C(30) * 60 * 1000)
 #define SESSIONS_MAX 2048 /* open at once */
 
 struct sessions;

@@ -150,6 +150,15 @@ def test_without_a_key_of_its_own_it_uses_the_stored_one(lab):
         assert len(c.call("key.status")["keys"]) == 1
 
 
+def test_how_long_is_a_setting(lab):
+    lab.mpc("config", "set", "session_duration", "10m", check=0)
+    with lab.rpc() as c:
+        s = c.call("session.start", provider="echo", model="x", check=False)
+        assert s["expires_ms"] - s["started_ms"] == 10 * MINUTE
+        s = c.call("session.start", provider="echo", model="x", check=False, duration_ms=5 * MINUTE)
+        assert s["expires_ms"] - s["started_ms"] == 5 * MINUTE
+
+
 def test_a_provider_that_needs_no_key(daemon):
     with daemon.rpc() as c:
         s = c.call("session.start", provider="echo", model="anything", duration_ms=5 * MINUTE)

@@ -12,6 +12,7 @@
 #include "server/rpc/methods/switching.h"
 #include "server/rpc/objects.h"
 #include "server/state/changes.h"
+#include "server/state/settings.h"
 
 #define CHECK_MS 30000
 #define CHECK_LOCAL_MS 120000 /* a local server may have to load the model first */
@@ -105,7 +106,8 @@ starting_read(struct starting *st, struct error *err)
 		return MP_E_NOT_FOUND;
 	}
 	st->provider_id = xstrdup(pr->id);
-	st->duration_ms = rpc_int(st->req, "duration_ms", SESSION_DEFAULT_MS);
+	st->duration_ms = rpc_int(st->req, "duration_ms",
+	    settings_ms(parts->settings, SETTING_session_duration));
 	st->activate = rpc_bool(st->req, "activate", true);
 	st->check = rpc_bool(st->req, "check", true);
 	if ((r = read_key(st, err)) != 0 || (r = read_target(st, pr, err)) != 0)
