@@ -60,6 +60,19 @@ def other_providers_come_and_go(d):
         c.call("provider.remove", name="passing")
 
 
+def a_test_session(d):
+    with d.rpc() as c:
+        c.call("session.start", provider="openrouter", model="gpt-4", secret="sk-or-temporary-00000001", check=False)
+        c.call("session.stop")
+
+
+def a_test_session_that_ends_by_itself(d):
+    with d.rpc() as c:
+        c.call("state.subscribe", topics=["sessions"], snapshot=False)
+        c.call("session.start", provider="echo", model="passing", check=False, duration_ms=1000)
+        c.event("state.event", topic="sessions", op="remove", timeout=10)
+
+
 def its_provider_changes(d):
     with d.rpc() as c:
         c.call("provider.update", name="openrouter", set={"display_name": "Another name"})
@@ -92,7 +105,8 @@ def crash(d):
 
 
 EVENTS = [client_restart, sighup, reload, key_of_another_provider, key_of_its_own_provider, detection,
-          other_providers_come_and_go, its_provider_changes, documents_applied, clean_restart, shutdown_method, crash]
+          other_providers_come_and_go, its_provider_changes, a_test_session, a_test_session_that_ends_by_itself,
+          documents_applied, clean_restart, shutdown_method, crash]
 
 
 def effective(d, scope=None):
