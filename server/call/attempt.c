@@ -29,6 +29,7 @@ struct attempt {
 	bool state_begun;
 	struct transfer *transfer; /* NULL when it has ended */
 	bool key_sent;
+	bool passing_key; /* of a test session: what it may do is no limit of the provider */
 	bool paused;
 
 	struct head_copy refusal; /* status >= 300: kept until the body is there */
@@ -202,7 +203,8 @@ attempt_event(void *arg, const struct event *e)
 	case EVENT_LIMITS:
 		/* for the provider's books, not for the caller */
 		attempt_note_full(a, e->limits);
-		providers_report_limits(a->parts->providers, a->provider->name, e->limits);
+		if (!a->passing_key)
+			providers_report_limits(a->parts->providers, a->provider->name, e->limits);
 		return;
 	case EVENT_TEXT:
 	case EVENT_REASONING:
@@ -224,7 +226,8 @@ attempt_on_head(void *arg, const struct wire_head *head)
 	struct attempt *a = arg;
 	const struct wire_memory *known;
 
-	attempt_limits(a->parts, a->provider, a->dialect, head);
+	if (!a->passing_key)
+		attempt_limits(a->parts, a->provider, a->dialect, head);
 	if (a->dialect->resume != NULL && (known = transfer_known(a->transfer)) != NULL)
 		a->dialect->resume(a->state, known);
 	if (head->status >= 300)
@@ -335,8 +338,8 @@ failure_is_providers(enum failure_class class)
 static bool
 failure_is_keys_own(const struct target *t, enum failure_class class)
 {
-	return (class == FAILURE_AUTH || class == FAILURE_PERMISSION || class == FAILURE_QUOTA) &&
-	    t->label != NULL && credentials_label_reserved(t->label);
+	return (class == FAILURE_AUTH || class == FAILURE_PERMISSION || class == FAILURE_QUOTA ||
+	           class == FAILURE_RATE_LIMIT) && t->label != NULL && credentials_label_reserved(t->label);
 }
 
 void
@@ -426,6 +429,7 @@ attempt_start(const struct attempt_parts *parts, const struct target *target,
 
 	*err = (struct error)ERROR_INIT;
 	a->parts = parts;
+	a->passing_key = target->label != NULL && credentials_label_reserved(target->label);
 	a->watch = *watch;
 	a->arg = arg;
 	a->usage = (struct usage)USAGE_INIT;

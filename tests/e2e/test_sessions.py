@@ -183,6 +183,32 @@ def test_its_key_is_never_an_ordinary_key(lab):
         assert c.prompt("hello", ref="lab:m1").code == "no_credential"
 
 
+def test_what_its_key_may_do_is_no_matter_of_the_provider(lab):
+    """The provider's own key is another one: it may have credit, and no limit that is full."""
+    def limits(n):
+        return [("x-ratelimit-limit-requests", "10"), ("x-ratelimit-remaining-requests", str(n)), ("x-ratelimit-reset-requests", "600s")]
+    with lab.rpc() as c:
+        c.call("key.set", provider="lab", secret=OTHER)
+        assert c.prompt("x", ref="lab:m1").ok
+        start(c, check=False)
+        lab.provider.script([head(extra=limits(0))] + [s for s in stream("ok")[1:] if isinstance(s, Sleep)]
+                            + [piece({"content": "ok"}, "stop"), b"data: [DONE]\n\n"],
+                            reply(429, {"error": {"message": "slow down"}}, extra=limits(0)),
+                            reply(402, {"error": {"message": "no credit"}}),
+                            reply(401, {"error": {"message": "who are you"}}))
+        assert c.prompt("x").ok
+        assert [c.prompt("x").code for _ in range(3)] == ["rate_limited", "quota_exceeded", "auth_rejected"]
+        p = c.call("provider.get", name="lab")
+        assert p["status"] == "active" and "limits" not in p and "status_code" not in p
+        c.call("session.stop")
+        p = c.call("provider.get", name="lab")
+        assert p["status"] == "available" and "code" not in p["key"]
+        # the same from its own key is
+        lab.provider.script(reply(402, {"error": {"message": "no credit"}}))
+        assert c.prompt("x", ref="lab:m1").code == "quota_exceeded"
+        assert c.call("provider.get", name="lab")["status_code"] == "quota_exceeded"
+
+
 def test_a_token_speaks_for_its_session(lab):
     with lab.rpc() as c:
         s = start(c, activate=False)
