@@ -245,6 +245,29 @@ check_keys(struct doctor *d)
 		    value_size(list));
 }
 
+/* Keys that were minted for a test and could not be deleted at their provider yet. */
+static void
+check_minted(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	const struct value *v, *list;
+
+	link_begin(d->a, "session.list");
+	if (link_try(d->a, &v, &err) != 0)
+		return; /* an older daemon knows none */
+	list = value_get(v, "minted");
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *k = value_at(list, i);
+		const char *code = app_member(d->a, k, "code"),
+			   *provider = app_member(d->a, k, "provider");
+
+		report(d, LEVEL_WARN, "minted keys",
+		    app_format(d->a, "mpc key set %s --label management --no-check", provider),
+		    "%s: \"%s\" is not deleted there yet%s%s", provider, app_member(d->a, k, "name"),
+		    *code != '\0' ? ", " : "", code);
+	}
+}
+
 static void
 check_clock(struct doctor *d)
 {
@@ -373,6 +396,7 @@ cmd_doctor(struct app *a)
 	if (d.runs) {
 		check_vault(&d);
 		check_keys(&d);
+		check_minted(&d);
 	}
 	check_clock(&d);
 	check_tls(&d);

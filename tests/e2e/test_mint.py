@@ -209,9 +209,11 @@ def test_deleting_is_tried_again(lab):
         assert minted(lab)[0]["code"] == "provider_unavailable"
         r = lab.mpc("test", check=0)
         assert "waits to be deleted at router, last try: provider_unavailable; it ends there" in r.err
+        assert "is not deleted there yet, provider_unavailable" in lab.mpc("doctor").out
         lab.keys.refuse = None
         wait_until(lambda: minted(lab) == [])
         assert len(lab.keys.deleted) == 1
+        assert "minted" not in lab.mpc("doctor").out
     # also when the management key was gone meanwhile
     with lab.rpc() as c:
         start(c)

@@ -146,6 +146,7 @@ pack_hello(struct pack *p, const struct rpc_parts *parts)
 	pack_str(p, "reasoning");
 	pack_str(p, "tools");
 	pack_str(p, "attachments");
+	pack_str(p, "sessions");
 	if (vault_is_locked(parts->vault))
 		pack_str(p, "vault.locked");
 	pack_array_end(p);
