@@ -104,6 +104,23 @@ out_until(struct app *a, int64_t at_ms)
 }
 
 const char *
+out_expiry(struct app *a, int64_t at_ms, int64_t now_ms)
+{
+	const int64_t hour_ms = 3600000;
+	int64_t ms = at_ms - now_ms;
+	char span[32];
+
+	if (at_ms <= 0)
+		return "";
+	if (ms <= 0)
+		return "expired";
+	if (ms > 2 * hour_ms)
+		ms = ms / hour_ms * hour_ms;
+	duration_format(ms, span, sizeof(span));
+	return app_format(a, "expires in %s", span);
+}
+
+const char *
 out_count(struct app *a, int64_t n)
 {
 	if (n < 0)

@@ -46,6 +46,8 @@ const char *out_left(struct app *a, int64_t until_ms, int64_t now_ms);
 const char *out_span(struct app *a, int64_t ms);
 /* "until 10:42", with the day when it is not today */
 const char *out_until(struct app *a, int64_t at_ms);
+/* "expires in 3 d", "expired"; "" for at_ms 0. */
+const char *out_expiry(struct app *a, int64_t at_ms, int64_t now_ms);
 /* "412", "12 k", "1.2 M" */
 const char *out_count(struct app *a, int64_t n);
 /* "412ms", "1.2s"; "-" below 0 */

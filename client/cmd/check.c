@@ -36,11 +36,12 @@ struct checks {
 };
 
 static void
-begin(struct app *a, const char *name, bool deep)
+begin(struct app *a, const char *name, const char *label, bool deep)
 {
 	struct pack *p = link_begin(a, "provider.check");
 
 	pack_kv_str(p, "name", name);
+	pack_kv_str(p, "label", label);
 	if (deep)
 		pack_kv_bool(p, "deep", true);
 }
@@ -117,13 +118,13 @@ on_checked(void *arg, size_t i, const struct value *result, const struct error *
 
 /* All of them are in flight together. 0 or MP_E_... of the link itself. */
 static int
-ask_all(struct checks *c, bool deep, struct error *err)
+ask_all(struct checks *c, const char *label, bool deep, struct error *err)
 {
 	uint32_t ids[CHECKS_MAX];
 	int r;
 
 	for (size_t i = 0; i < c->count; i++) {
-		begin(c->a, c->of[i].name, deep);
+		begin(c->a, c->of[i].name, label, deep);
 		if ((r = link_send(c->a, &ids[i], err)) != 0)
 			return r;
 	}
@@ -207,7 +208,8 @@ outcome_json(const struct outcome *o, struct json_writer *w)
 }
 
 int
-check_many(struct app *a, const char *const *names, size_t n, bool deep, struct json_writer *w)
+check_many(struct app *a, const char *const *names, size_t n, const char *label, bool deep,
+    struct json_writer *w)
 {
 	struct checks c = {.a = a, .of = xcalloc(n > 0 ? n : 1, sizeof(*c.of)), .count = n};
 	struct error err = ERROR_INIT;
@@ -215,7 +217,7 @@ check_many(struct app *a, const char *const *names, size_t n, bool deep, struct 
 
 	for (size_t i = 0; i < n; i++)
 		c.of[i].name = names[i];
-	if (ask_all(&c, deep, &err) != 0) {
+	if (ask_all(&c, label, deep, &err) != 0) {
 		free(c.of);
 		return link_fail(a, &err);
 	}
@@ -229,14 +231,14 @@ check_many(struct app *a, const char *const *names, size_t n, bool deep, struct 
 }
 
 int
-check_one(struct app *a, const char *name, bool deep)
+check_one(struct app *a, const char *name, const char *label, bool deep)
 {
 	struct error err = ERROR_INIT;
 	const struct value *v;
 
 	if (a->form != FORM_JSON)
-		return check_many(a, &name, 1, deep, NULL);
-	begin(a, name, deep);
+		return check_many(a, &name, 1, label, deep, NULL);
+	begin(a, name, label, deep);
 	link_long(a);
 	if (link_try(a, &v, &err) != 0)
 		return link_fail(a, &err);
@@ -272,7 +274,7 @@ usable(struct app *a, const char **names, size_t most)
 
 /* {"checks":[...]}: several results are no single RPC result. */
 static int
-check_many_json(struct app *a, const char *const *names, size_t n, bool deep)
+check_many_json(struct app *a, const char *const *names, size_t n, const char *label, bool deep)
 {
 	struct buf b = BUF_INIT;
 	struct json_writer w;
@@ -282,7 +284,7 @@ check_many_json(struct app *a, const char *const *names, size_t n, bool deep)
 	json_begin_object(&w);
 	json_key(&w, "checks");
 	json_begin_array(&w);
-	r = check_many(a, names, n, deep, &w);
+	r = check_many(a, names, n, label, deep, &w);
 	json_end_array(&w);
 	json_end_object(&w);
 	printf("%s\n", buf_str(&b));
@@ -294,13 +296,15 @@ int
 cmd_check(struct app *a)
 {
 	bool deep = args_has(&a->args, "deep"), all = args_has(&a->args, "all");
-	const char *names[CHECKS_MAX], *ref = NULL;
+	const char *names[CHECKS_MAX], *ref = NULL, *label = args_value(&a->args, "label");
 	const struct value *result;
 	size_t n = 0;
 	int r;
 
 	if (all && a->args.word_count > 0)
 		return fail_usage(a, "--all goes without names");
+	if (all && label != NULL)
+		return fail_usage(a, "--all goes without --label: each provider has labels of its own");
 	if (a->args.word_count > sizeof(names) / sizeof(names[0]))
 		return fail_usage(a, "too many names");
 	if ((r = link_find_scope(a)) != 0)
@@ -317,10 +321,10 @@ cmd_check(struct app *a)
 		names[n++] = ref;
 	}
 	if (a->form == FORM_JSON && n == 1)
-		return check_one(a, names[0], deep);
+		return check_one(a, names[0], label, deep);
 	if (a->form == FORM_JSON)
-		return check_many_json(a, names, n, deep);
+		return check_many_json(a, names, n, label, deep);
 	if (n == 0)
 		note(a, "no provider is ready to be checked: mpc providers");
-	return check_many(a, names, n, deep, NULL);
+	return check_many(a, names, n, label, deep, NULL);
 }

@@ -39,12 +39,13 @@ int key_refuse_argument(struct app *a);
 int key_import(struct app *a);
 /* One note when nothing was set up yet and a key waits in the environment. The link is open. */
 void key_offer_import(struct app *a);
-/* Probes one target and prints the line; the exit code says how it went. The link is open. */
-int check_one(struct app *a, const char *name, bool deep);
+/* Probes one target, with the key of that label (NULL = the usual one), and prints the line; the exit code
+ * says how it went. The link is open. */
+int check_one(struct app *a, const char *name, const char *label, bool deep);
 /* The same for several at once (at most 60), in this order; w not NULL: the results become items of
  * its open array instead. The exit code of the first that failed. */
-int check_many(
-    struct app *a, const char *const *names, size_t n, bool deep, struct json_writer *w);
+int check_many(struct app *a, const char *const *names, size_t n, const char *label, bool deep,
+    struct json_writer *w);
 /* Whether a daemon listens; the link is then open. */
 bool daemon_runs(struct app *a);
 

@@ -14,6 +14,18 @@
 
 /* ---- list ---- */
 
+/* "ok, expires in 3 d"; NULL = nothing to say. */
+static const char *
+key_standing(struct app *a, const struct value *k, int64_t now)
+{
+	const char *end = out_expiry(a, value_int(value_get(k, "expires_ms"), 0), now);
+	bool worked = value_int(value_get(k, "last_ok_ms"), 0) > 0;
+
+	if (worked && *end != '\0')
+		return app_format(a, "ok, %s", end);
+	return worked ? "ok" : *end != '\0' ? end : NULL;
+}
+
 static void
 add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 {
@@ -31,7 +43,7 @@ add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 	    age < 0 ? "" : app_format(a, "%lld", (long long)age), NULL);
 	table_cell(
 	    t, out_ago(a, ok, now), ok > 0 ? app_format(a, "%lld", (long long)ok) : "", NULL);
-	table_cell(t, *code != '\0' ? code : ok > 0 ? "ok" : NULL, code,
+	table_cell(t, *code != '\0' ? code : key_standing(a, k, now), code,
 	    *code != '\0' ? "31" : NULL);
 }
 
@@ -199,7 +211,7 @@ key_enter(struct app *a, const char *provider)
 {
 	int r = take(a, provider, NULL, -1);
 
-	return r == 0 && !args_has(&a->args, "no-check") ? check_one(a, provider, false) : r;
+	return r == 0 && !args_has(&a->args, "no-check") ? check_one(a, provider, NULL, false) : r;
 }
 
 /* Not repeated in the message: it is in the history of the shell already. */
@@ -238,7 +250,7 @@ key_set(struct app *a)
 		return r;
 	if ((r = take(a, provider, label, fd)) != 0 || args_has(&a->args, "no-check"))
 		return r;
-	return check_one(a, provider, false);
+	return check_one(a, provider, label, false);
 }
 
 /* ---- delete ---- */

@@ -275,7 +275,7 @@ take_all(struct app *a, const struct candidates *c, struct json_writer *w)
 		json_begin_array(w);
 	}
 	fflush(stdout);
-	r = check && n > 0 ? check_many(a, names, n, false, w) : 0;
+	r = check && n > 0 ? check_many(a, names, n, NULL, false, w) : 0;
 	return worst != 0 ? worst : r;
 }
 

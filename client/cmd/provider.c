@@ -73,6 +73,26 @@ print_value(struct app *a, const struct value *v)
 	buf_clear(&safe);
 }
 
+/* Which key it is and how it has been doing. */
+static void
+print_key(struct app *a, const struct value *k, int64_t now)
+{
+	const char *last4 = app_member(a, k, "last4"), *code = app_member(a, k, "code"), *end;
+	int64_t stored = value_int(value_get(k, "created_ms"), 0),
+		worked = value_int(value_get(k, "last_ok_ms"), 0);
+
+	if (*last4 != '\0')
+		printf("%s%s, ", a->utf8 ? "…" : "..", last4);
+	printf("label %s, stored %s, %s%s", app_member(a, k, "label"), out_since(a, stored, now),
+	    worked > 0 ? "last worked " : "never worked yet",
+	    worked > 0 ? out_since(a, worked, now) : "");
+	if (*code != '\0')
+		printf(", %s", code);
+	end = out_expiry(a, value_int(value_get(k, "expires_ms"), 0), now);
+	if (*end != '\0')
+		printf(", %s", end);
+}
+
 /* A member in words where the value says too little to people. False: as it is. */
 static bool
 print_words(struct app *a, const char *key, const struct value *v)
@@ -81,6 +101,8 @@ print_words(struct app *a, const char *key, const struct value *v)
 
 	if (strcmp(key, "limits") == 0 && value_size(v) > 0)
 		fputs(limits_words(a, v, now), stdout);
+	else if (strcmp(key, "key") == 0 && value_size(v) > 0)
+		print_key(a, v, now);
 	else if (strcmp(key, "status_until_ms") == 0 && at > now)
 		fputs(out_left(a, at, now), stdout);
 	else

@@ -28,6 +28,7 @@ struct probe {
 	int64_t latency_ms, models, first_token_ms;
 	int key_valid, reachable, answers;
 	char *warning;
+	struct limits limits;
 
 	bool dead;
 	struct loop_deferred begin;
@@ -91,6 +92,7 @@ probe_done(struct probe *p, const struct error *err)
 		.reachable = p->reachable,
 		.answers = p->answers,
 		.warning = p->warning,
+		.limits = &p->limits,
 	};
 
 	if (p->dead)
@@ -188,10 +190,11 @@ void
 probes_keep_account(struct probes *p, const char *provider, const char *label,
     const struct listing_end *e)
 {
-	/* what the key of a test session may cost is no limit of the provider */
-	if (e->account->limits.count == 0 || (label != NULL && credentials_label_reserved(label)))
+	if (e->account->limits.count == 0)
 		return;
-	providers_report_limits(p->parts.providers, provider, &e->account->limits);
+	/* what another key than the usual one may cost is no limit of the provider */
+	if (label == NULL || strcmp(label, "default") == 0)
+		providers_report_limits(p->parts.providers, provider, &e->account->limits);
 	credentials_note_expiry(p->parts.credentials, provider, label, e->account->key_expires_ms);
 }
 
@@ -202,6 +205,7 @@ probe_told(struct probe *p, const struct listing_end *e)
 	p->key_valid = e->key_valid;
 	if (e->warning != NULL)
 		p->warning = xstrdup(e->warning);
+	limits_merge(&p->limits, &e->account->limits);
 	probes_keep_account(p->owner, p->target.provider, p->target.label, e);
 }
 

@@ -26,6 +26,7 @@ struct probe_result {
 	int key_valid;          /* 1 the provider took the key, 0 rejected it; -1 unknown, or none was sent */
 	int reachable;          /* 1 somebody answered, 0 nobody did; -1 nobody was asked */
 	int answers;            /* deep only: 1, 0; -1 the model was not asked */
+	const struct limits *limits; /* what was told of the key; count 0 = nothing */
 	const char *warning;    /* for people: why the list of models is not whole; NULL = it is */
 };
 

@@ -318,6 +318,14 @@ credential_seal(struct credentials *cs, struct credential_item *i, const struct 
 	return 0;
 }
 
+/* What the provider said is left was left of this key. */
+static void
+forget_limits(struct credentials *cs, const struct provider *p, const char *label)
+{
+	if (strcmp(label, label_or_default(NULL)) == 0)
+		providers_forget_limits(cs->providers, p);
+}
+
 int
 credentials_set(struct credentials *cs, const struct provider *p, const char *label,
     const struct secret *s, const char *origin, struct error *err)
@@ -341,6 +349,7 @@ credentials_set(struct credentials *cs, const struct provider *p, const char *la
 	}
 	cs->scrub = credential_list_replace(&cs->list, fresh) || cs->scrub;
 	providers_forget_failure(cs->providers, p);
+	forget_limits(cs, p, label);
 	note(cs, CHANGE_SET, p, &fresh->c);
 	return 0;
 }
@@ -351,6 +360,7 @@ drop(struct credentials *cs, const struct provider *p, struct credential_item *i
 	int r;
 
 	note(cs, CHANGE_REMOVE, p, &i->c);
+	forget_limits(cs, p, i->c.label);
 	if ((r = credential_stored(cs, credential_list_delete(&cs->list, i), err)) != 0)
 		return r;
 	cs->scrub = true;

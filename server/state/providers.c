@@ -373,6 +373,15 @@ providers_report_limits(struct providers *ps, const char *name, const struct lim
 		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, "limits");
 }
 
+void
+providers_forget_limits(struct providers *ps, const struct provider *p)
+{
+	struct entry *e = entries_by_id(&ps->entries, p->id);
+
+	if (e != NULL)
+		e->health.limits = (struct limits){ .count = 0 };
+}
+
 const struct limits *
 providers_limits(const struct providers *ps, const char *name)
 {

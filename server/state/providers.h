@@ -80,6 +80,8 @@ void providers_forget_failure(struct providers *ps, const struct provider *p);
 /* What a provider said is left, in any answer. Told on topic providers when a wall is reached or gone,
  * else at most once a second. */
 void providers_report_limits(struct providers *ps, const char *name, const struct limits *l);
+/* They were those of a key that is not used any more. */
+void providers_forget_limits(struct providers *ps, const struct provider *p);
 /* Borrowed until the next report; NULL = it never said anything. */
 const struct limits *providers_limits(const struct providers *ps, const char *name);
 

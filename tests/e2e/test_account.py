@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.provider import Provider, reply, stream
+from harness.rpc import RpcError
 
 FOLDER = pathlib.Path(os.environ.get("MPD_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]), "tests/transcripts/openrouter")
 KEY = "sk-or-v1-" + "0" * 20 + "f3a9"
@@ -179,3 +180,44 @@ def test_absurd_numbers_of_a_key(daemon, gateway):
     assert r["ok"] and r["key"]["valid"] and "expires_ms" not in r["key"]
     assert all(v >= 0 for limit in r["limits"] for k, v in limit.items() if k.endswith("_microusd"))
     daemon.mpc("check", "openrouter", check=0)
+
+
+def test_a_new_key_is_the_one_that_is_tried(daemon, gateway):
+    """What the provider said of the old key is not said of the new one; a second key is asked about by its label."""
+    other = "sk-or-v1-" + "1" * 20 + "beef"
+    answer = gateway.server.default
+    gateway.server.default = lambda r: (reply(401, sample("error-401-auth")["body"])
+                                        if r.path == "/v1/key" and r.header("authorization") == f"Bearer {other}" else answer(r))
+    assert "limits" in check(daemon)
+    with daemon.rpc() as c:
+        assert "limits" in c.call("provider.get", name="openrouter")
+    # with a label of its own it changes nothing for the usual key, and is rejected by itself
+    out = daemon.mpc("key", "set", "openrouter", "--label", "work", "--stdin", input=f"{other}\n".encode(), check=4).out
+    assert "--label work (key \"work\" ending in beef" in out
+    assert gateway.server.requests[-1].header("authorization") == f"Bearer {other}"
+    assert check(daemon)["key"]["valid"] and check(daemon, label="work")["key"]["valid"] is False
+    assert check(daemon, label="work")["key"]["last4"] == "beef"
+    daemon.mpc("check", "openrouter", "--label", "work", check=4)
+    with daemon.rpc() as c:
+        assert "limits" in c.call("provider.get", name="openrouter")
+        with pytest.raises(RpcError) as e:
+            c.call("provider.check", name="openrouter", label="nobody")
+        assert e.value.code == "no_credential" and "--label nobody" in e.value.error["hint"]
+        # what a second key may cost is told of it alone
+        gateway.server.default = lambda r: (reply(200, {"data": {**sample("key")["data"], "limit": 3, "limit_remaining": 1.25}})
+                                            if r.path == "/v1/key" and r.header("authorization") == f"Bearer {other}" else answer(r))
+        assert limits_of(check(daemon, label="work"))["credit"]["remaining_microusd"] == 1_250_000
+        assert limits_of(c.call("provider.get", name="openrouter"))["credit"]["remaining_microusd"] == 7_500_000
+    # in place of the usual one: nothing is known of what it may cost
+    daemon.mpc("key", "set", "openrouter", "--stdin", "-y", "--no-check", input=f"{other}\n".encode(), check=0)
+    with daemon.rpc() as c:
+        assert "limits" not in c.call("provider.get", name="openrouter")
+
+
+def test_the_end_of_a_key_in_words(daemon, gateway):
+    gateway.tell(expires_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3 * DAY / 1000 + 60)))
+    daemon.mpc("check", "openrouter", check=0)
+    [row] = [line for line in daemon.mpc("key", "list", check=0).out.splitlines() if "openrouter" in line]
+    assert row.endswith("ok, expires in 3 d")
+    [key] = [line for line in daemon.mpc("provider", "show", "openrouter", check=0).out.splitlines() if line.startswith("key ")]
+    assert "…f3a9, label default, stored " in key and key.endswith(", expires in 3 d")

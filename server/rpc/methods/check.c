@@ -104,6 +104,15 @@ pack_check_key(struct pack *p, const struct credential *c, int valid)
 	pack_map_end(p);
 }
 
+/* The provider's limits are those of its usual key; of another one, what it said just now. */
+static const struct limits *
+check_limits(const struct rpc_parts *parts, const struct probe_result *r)
+{
+	if (strcmp(r->target->label, "default") == 0)
+		return providers_limits(parts->providers, r->target->provider);
+	return r->limits->count > 0 ? r->limits : NULL;
+}
+
 static void
 check_done(void *arg, const struct probe_result *r)
 {
@@ -131,7 +140,7 @@ check_done(void *arg, const struct probe_result *r)
 	kv_known_bool(p, "answers", r->answers);
 	if (r->first_token_ms >= 0)
 		pack_kv_int(p, "first_token_ms", r->first_token_ms);
-	pack_limits(p, providers_limits(parts->providers, r->target->provider));
+	pack_limits(p, check_limits(parts, r));
 	pack_check_warnings(p, parts, r);
 	rpc_finish(c->req);
 	free(c);
@@ -165,6 +174,27 @@ check_target(struct rpc_request *req, const char *name, struct target *out, stru
 	return r;
 }
 
+/* With another key than the usual one. */
+static int
+check_label(const struct rpc_parts *parts, const char *label, struct target *t, struct error *err)
+{
+	struct target with;
+
+	if (label == NULL)
+		return 0;
+	if (credentials_label_reserved(label) ||
+	    credentials_find(parts->credentials, t->provider, label) == NULL) {
+		error_set(err, MP_E_NO_CREDENTIAL, "%s has no key \"%s\"", t->provider, label);
+		error_hint(err, "mpc key set %s --label %s", t->provider, label);
+		return err->code;
+	}
+	target_init(&with);
+	target_set(&with, t->provider, t->model, t->upstream, label);
+	target_clear(t);
+	*t = with;
+	return 0;
+}
+
 struct rpc_answer
 rpc_provider_check(struct rpc_request *req)
 {
@@ -174,7 +204,8 @@ rpc_provider_check(struct rpc_request *req)
 	struct target target;
 
 	target_init(&target);
-	if (check_target(req, rpc_str(req, "name"), &target, &err) != 0)
+	if (check_target(req, rpc_str(req, "name"), &target, &err) != 0 ||
+	    check_label(parts, rpc_str(req, "label"), &target, &err) != 0)
 		goto fail;
 	c->req = req;
 	c->probe = probe_start(parts->probes, &target, rpc_bool(req, "deep", false), CHECK_MS,
