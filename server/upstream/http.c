@@ -1,6 +1,5 @@
 #include "server/upstream/http.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,7 +9,6 @@
 
 #define IDLE_MAX 16
 #define CONNECTIONS_MAX 64L
-
 
 /* What an easy handle carries while it runs (CURLOPT_PRIVATE). */
 struct http_ticket {
@@ -42,44 +40,13 @@ struct http {
 	uint64_t salt[2];
 };
 
-/* ---- memory: what libcurl lets go of is wiped, its buffers held keys (THREATS.md section 4) ---- */
-
-static void
-wiping_free(void *p)
-{
-	if (p == NULL)
-		return;
-	secret_wipe(p, malloc_usable_size(p));
-	free(p);
-}
-
-static void *
-wiping_realloc(void *p, size_t size)
-{
-	size_t old = p != NULL ? malloc_usable_size(p) : 0;
-	void *fresh;
-
-	if (p != NULL && size <= old && size >= old / 2)
-		return p;
-	fresh = malloc(size);
-	if (fresh == NULL)
-		return NULL;
-	if (p != NULL) {
-		memcpy(fresh, p, old < size ? old : size);
-		wiping_free(p);
-	}
-	return fresh;
-}
-
 static bool
 library_init(void)
 {
 	static bool done;
 
 	if (!done)
-		done = http_library_load() &&
-		    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free,
-		    wiping_realloc, strdup, calloc) == CURLE_OK;
+		done = http_library_load() && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 	return done;
 }
 

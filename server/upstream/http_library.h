@@ -38,7 +38,7 @@ bool http_library_load(void);
 #define curl_easy_reset http_library.curl_easy_reset
 #define curl_easy_setopt http_library.curl_easy_setopt
 #define curl_easy_strerror http_library.curl_easy_strerror
-#define curl_global_init_mem http_library.curl_global_init_mem
+#define curl_global_init http_library.curl_global_init
 #define curl_multi_add_handle http_library.curl_multi_add_handle
 #define curl_multi_assign http_library.curl_multi_assign
 #define curl_multi_cleanup http_library.curl_multi_cleanup

@@ -45,7 +45,8 @@ NEEDS_ROOT = {
     "test_F61_a_client_that_vanishes_cancels_upstream", "test_F64_passed_descriptors_are_not_kept",
     "test_F17_foreign_owner_is_refused", "test_F44_unsafe_runtime_paths_are_refused",
     "test_F120_the_daemon_does_not_inherit_the_shell", "test_F40_closed_standard_descriptors",
-    "test_F41_a_hostile_environment_is_dropped",
+    "test_F41_a_hostile_environment_is_dropped", "test_F113_no_copy_of_a_key_is_left",
+    "test_F113_without_wiping_the_search_finds_some", "test_F113_a_key_that_came_by_mpc",
 }
 
 

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from harness.daemon import BIN, Daemon, figure
+from harness.provider import Provider, certificate
 
 
 def run_daemon(home, *args, env=None, timeout=10, **kw):
@@ -189,11 +190,14 @@ def test_F41_a_hostile_environment_is_dropped(home):
     assert b"HARMLESS=yes" in environ
     assert not [name for name in hostile if f"\0{name}=".encode() in b"\0" + environ]
     assert b"canary" not in environ
+    server = Provider(tls=certificate(home.root))
     with d.rpc() as c:
-        # a TLS handshake begins, and its secrets are written nowhere
-        c.call("provider.add", name="far", base_url="https://localhost:9/v1", type="local")
-        c.prompt("x", ref="far:m")
+        # an answer comes over TLS, by none of the proxies, and the connection's secrets are written nowhere
+        c.call("provider.add", name="far", base_url=server.url, type="local", dialect="openai-chat", ca_file=str(home.root / "cert.pem"))
+        assert c.prompt("x", ref="far:m").ok
     d.stop()
+    server.close()
+    assert len(server.chats) == 1
     assert not (home.root / "keylog").exists()
 
 

@@ -161,6 +161,7 @@ class Clock:
 class Daemon(Home):
     """modelpd in the foreground on a Home. stop() asserts a clean end."""
 
+    program = BIN / "modelpd"
     sessions = ()  # each start has a session of its own, with the daemon's pid
 
     def __init__(self, *args, start=True, env=None):
@@ -175,7 +176,7 @@ class Daemon(Home):
     def start(self, *args, wait=True, preexec=None):
         assert self.process is None
         log = open(self.logfile, "ab")
-        self.process = subprocess.Popen([str(BIN / "modelpd"), *self.args, *map(str, args)], env=self.env,
+        self.process = subprocess.Popen([str(self.program), *self.args, *map(str, args)], env=self.env,
                                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=str(self.home),
                                         start_new_session=True, preexec_fn=preexec)
         log.close()

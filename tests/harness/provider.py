@@ -1,7 +1,9 @@
 """A scripted provider: HTTP over loopback that can split at any byte, stall, reset, lie and hang up."""
 import json
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -113,18 +115,31 @@ def stream(*texts, finish="stop", usage=USAGE, done=True, pause=0.0, first=0.0):
     return steps
 
 
+def certificate(folder):
+    """A TLS identity of localhost in a folder: what Provider(tls=) takes; folder/cert.pem is its own CA."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+                    "-out", cert, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context
+
+
 class Provider:
     """Answers each request with the next script, or with `default` when there is none left.
 
-    A script is a list of bytes (sent as one write) and steps. `split` sends every byte alone."""
+    A script is a list of bytes (sent as one write) and steps. `split` sends every byte alone; `tls` is an
+    ssl.SSLContext."""
 
-    def __init__(self, default=None, split=False):
+    def __init__(self, default=None, split=False, tls=None):
+        self.tls = tls
         self.sock = socket.socket()
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind(("127.0.0.1", 0))
         self.sock.listen(512)
         self.port = self.sock.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"{'https://localhost' if tls else 'http://127.0.0.1'}:{self.port}/v1"
         self.default = default if default is not None else stream("Hello", " from", " the", " provider.")
         self.models = {"object": "list", "data": [{"id": "m1", "object": "model"}, {"id": "m2", "object": "model"}]}
         self.also = {}  # path below the base URL -> function that gives the steps for a request
@@ -179,6 +194,8 @@ class Provider:
         c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         buffered = b""
         try:
+            if self.tls is not None:
+                c = self.tls.wrap_socket(c, server_side=True)
             while True:
                 r, buffered = self._read_request(c, buffered)
                 if r is None:
