@@ -55,16 +55,21 @@ override_item_free(struct override_item *i)
 	free(i);
 }
 
-bool
-override_alive(const struct override_item *i)
+static bool
+ended(const struct override_item *i)
 {
-	if (!i->o.temporary)
-		return true;
 	if (strcmp(i->boot_id, clock_boot_id()) != 0)
-		return false;
+		return true;
 	if (i->o.expires_ms != 0 && clock_wall_ms() >= i->o.expires_ms)
-		return false;
-	return i->expires_boot_ms == 0 || clock_boot_ms() < i->expires_boot_ms;
+		return true;
+	return i->expires_boot_ms != 0 && clock_boot_ms() >= i->expires_boot_ms;
+}
+
+bool
+override_alive(struct override_item *i)
+{
+	i->over = i->over || (i->o.temporary && ended(i));
+	return !i->over;
 }
 
 int64_t

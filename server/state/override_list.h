@@ -14,6 +14,7 @@ struct override_item {
 	char *boot_id;
 	int64_t expires_boot_ms;
 	bool previous; /* kept for undo, not in force */
+	bool over;     /* it was seen to have ended: a clock that is set back does not revive it */
 };
 
 struct override_list {
@@ -30,7 +31,7 @@ struct override_item *override_item_copy(const struct override_item *from);
 void override_item_free(struct override_item *i);
 
 /* On the wall clock, and never later than the time since boot allows; temporary ones end with their boot. */
-bool override_alive(const struct override_item *i);
+bool override_alive(struct override_item *i);
 /* Milliseconds until its time is up; only for one that has an end. */
 int64_t override_left_ms(const struct override_item *i);
 /* Both NULL, or the same target of the same kind; same_end: with the same end, too. */

@@ -16,7 +16,10 @@
 #define SCOPE_MAX_BYTES 256
 #define MODEL_MAX_BYTES 256
 #define TTL_MAX_MS (INT64_C(10) * 366 * 24 * 3600 * 1000)
-#define TIMER_MAX_MS 60000 /* a timer stands still in suspend and does not see the clock being set */
+/* While one with an end is in force we look this often: a timer stands still in suspend and does not see the
+ * clock being set, and everyone is to know the end within a second. */
+#define TICK_MS 500
+#define RETRY_MS 60000 /* when an ended one could not be deleted; and for those kept for undo */
 
 struct overrides {
 	struct override_list list;
@@ -42,30 +45,36 @@ note(struct overrides *os, enum change_op op, const char *scope)
 
 /* ---- the end of temporary ones ---- */
 
+/* Until the next look at it; -1 = it needs none. */
+static int64_t
+look_in_ms(struct overrides *os, struct override_item *i)
+{
+	const int64_t most = i->previous ? RETRY_MS : TICK_MS;
+	int64_t left;
+
+	if (!override_alive(i))
+		return os->expiry_told ? RETRY_MS : 0;
+	if (!i->o.temporary || i->o.expires_ms == 0)
+		return -1;
+	left = override_left_ms(i);
+	return left < 0 ? 0 : left < most ? left : most;
+}
+
 static void
 arm(struct overrides *os)
 {
 	int64_t next = -1;
 
 	for (size_t k = 0; k < os->list.count; k++) {
-		const struct override_item *i = os->list.items[k];
-		int64_t ms;
+		int64_t ms = look_in_ms(os, os->list.items[k]);
 
-		if (!override_alive(i))
-			ms = os->expiry_told ? TIMER_MAX_MS : 0;
-		else if (i->o.temporary && i->o.expires_ms != 0)
-			ms = override_left_ms(i);
-		else
-			continue;
-		if (ms < 0)
-			ms = 0;
-		if (next < 0 || ms < next)
+		if (ms >= 0 && (next < 0 || ms < next))
 			next = ms;
 	}
 	if (next < 0)
 		loop_timer_stop(os->timer);
 	else
-		loop_timer_start(os->timer, next < TIMER_MAX_MS ? next : TIMER_MAX_MS);
+		loop_timer_start(os->timer, next);
 }
 
 /* Inside a change: items whose time is up go; those that were in force are told. */
@@ -101,7 +110,7 @@ static void
 tell_expired(struct overrides *os)
 {
 	for (size_t k = 0; k < os->list.count; k++) {
-		const struct override_item *i = os->list.items[k];
+		struct override_item *i = os->list.items[k];
 		char *scope;
 
 		if (override_alive(i) || i->previous)
@@ -239,7 +248,7 @@ bool
 overrides_uses_provider(const struct overrides *os, const struct provider *p)
 {
 	for (size_t k = 0; k < os->list.count; k++) {
-		const struct override_item *i = os->list.items[k];
+		struct override_item *i = os->list.items[k];
 
 		if (!i->previous && override_alive(i) && strcmp(i->o.provider_id, p->id) == 0)
 			return true;

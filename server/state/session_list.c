@@ -46,17 +46,24 @@ session_item_left_ms(const struct session_item *i)
 	return wall < boot ? wall : boot;
 }
 
-bool
-session_alive(const struct session_item *i)
+static bool
+ended(const struct session_item *i)
 {
 	int64_t lasts = i->s.expires_ms - i->s.started_ms;
 
-	if (i->s.ended_ms != 0 || i->lost || strcmp(i->boot_id, clock_boot_id()) != 0)
-		return false;
+	if (strcmp(i->boot_id, clock_boot_id()) != 0)
+		return true;
 	/* a time since boot before its own beginning is that of another boot, whatever its id */
 	if (clock_boot_ms() < i->expires_boot_ms - lasts)
-		return false;
-	return session_item_left_ms(i) > 0;
+		return true;
+	return session_item_left_ms(i) <= 0;
+}
+
+bool
+session_alive(struct session_item *i)
+{
+	i->over = i->over || i->s.ended_ms != 0 || ended(i);
+	return !i->over;
 }
 
 /* ---- the table ---- */

@@ -16,7 +16,7 @@ struct session_item {
 	char *boot_id;
 	int64_t expires_boot_ms;
 	bool unsaved; /* counted more than the table says */
-	bool lost;    /* its key is not there: it counts as ended */
+	bool over;    /* it was seen to have ended, or its key is not there: nothing revives it */
 };
 
 struct session_list {
@@ -55,7 +55,7 @@ void sessions_arm(struct sessions *ss);
 
 struct session_item *session_item_new(const struct session_start *start, const char *label);
 void session_item_free(struct session_item *i);
-bool session_alive(const struct session_item *i);
+bool session_alive(struct session_item *i);
 int64_t session_item_left_ms(const struct session_item *i); /* may be negative */
 
 /* Replaces what is there; counts that were not stored yet are kept. */

@@ -50,7 +50,7 @@ sessions_arm(struct sessions *ss)
 	int64_t next = TICK_MS;
 
 	for (size_t k = 0; k < ss->list.count; k++) {
-		const struct session_item *i = ss->list.items[k];
+		struct session_item *i = ss->list.items[k];
 		int64_t ms = session_item_left_ms(i);
 
 		if (session_alive(i) && ms < next)
@@ -123,7 +123,7 @@ static void
 tell_expired(struct sessions *ss)
 {
 	for (size_t k = 0; k < ss->list.count; k++) {
-		const struct session_item *i = ss->list.items[k];
+		struct session_item *i = ss->list.items[k];
 		char key[24];
 
 		if (session_alive(i))
@@ -256,7 +256,7 @@ end_halves(struct sessions *ss, struct error *err)
 	for (size_t k = 0; k < ss->list.count; k++) {
 		struct session_item *i = ss->list.items[k];
 
-		i->lost = i->s.has_key && !credentials_has_session(ss->credentials, i->s.id);
+		i->over = i->s.has_key && !credentials_has_session(ss->credentials, i->s.id);
 	}
 	expire(ss);
 	if (!credentials_any_orphan(ss->credentials, id_alive, ss))
@@ -317,7 +317,7 @@ sessions_free(struct sessions *ss)
 const struct session *
 sessions_find(const struct sessions *ss, int64_t id)
 {
-	const struct session_item *i = session_list_find(&ss->list, id);
+	struct session_item *i = session_list_find(&ss->list, id);
 
 	return i != NULL && session_alive(i) ? &i->s : NULL;
 }
@@ -337,7 +337,7 @@ session_left_ms(const struct session *s)
 	const struct session_item *i = (const struct session_item *)s; /* its first member */
 	int64_t ms = session_item_left_ms(i);
 
-	return ms > 0 && session_alive(i) ? ms : 0;
+	return ms > 0 && !i->over ? ms : 0;
 }
 
 void
@@ -393,7 +393,7 @@ sessions_find_token(const struct sessions *ss, struct slice token, const struct 
 		return MP_E_LOCKED;
 	}
 	for (size_t k = 0; k < ss->list.count; k++) {
-		const struct session_item *i = ss->list.items[k];
+		struct session_item *i = ss->list.items[k];
 
 		if (!vault_hash_equals(hash, i->token_hash))
 			continue;
