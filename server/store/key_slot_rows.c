@@ -2,7 +2,7 @@
 #include "server/store/db.h"
 #include "server/store/rows.h"
 
-#define COLUMNS "id, type, salt, ops, mem_bytes, generation, wrapped, created_ms"
+#define COLUMNS "id, type, salt, ops, mem_bytes, generation, wrapped, created_ms, source"
 
 static void
 read_row(struct query *q, struct key_slot_row *row)
@@ -15,6 +15,7 @@ read_row(struct query *q, struct key_slot_row *row)
 	row->generation = query_col_int(q, 5);
 	row->wrapped = query_col_blob(q, 6, &row->wrapped_len);
 	row->created_ms = query_col_int(q, 7);
+	row->source = query_col_str(q, 8);
 }
 
 int
@@ -39,7 +40,7 @@ int
 store_key_slot_put(struct store *s, const struct key_slot_row *row, int64_t *id)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO key_slots (" COLUMNS ") "
-				  "VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+				  "VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 	struct query q;
 	int r;
 
@@ -52,6 +53,7 @@ store_key_slot_put(struct store *s, const struct key_slot_row *row, int64_t *id)
 	query_int(&q, row->generation);
 	query_blob(&q, row->wrapped, row->wrapped_len);
 	query_int(&q, row->created_ms);
+	query_text(&q, row->source != NULL ? row->source : "");
 	if ((r = query_run(&q, NULL)) == 0 && id != NULL)
 		*id = row->id != 0 ? row->id : sqlite3_last_insert_rowid(s->db);
 	return r;

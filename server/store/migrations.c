@@ -155,6 +155,8 @@ static const struct migration migrations[] = {
 	    " last_code TEXT NOT NULL,"
 	    " rev INTEGER NOT NULL"
 	    ") STRICT;" },
+	{ "key slots that a command opens",
+	    "ALTER TABLE key_slots ADD COLUMN source TEXT NOT NULL DEFAULT '';" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

@@ -56,7 +56,8 @@ int store_checkpoint(struct store *s);
 /* ---- vault: key slots that wrap the master key ---- */
 struct key_slot_row {
 	int64_t id;
-	const char *type; /* "key-file"; later "passphrase", ... */
+	const char *type;   /* "key-file", "passphrase", ... */
+	const char *source; /* the command of a slot that has one, else "" */
 	const void *salt;
 	size_t salt_len;
 	int64_t ops, mem_bytes;

@@ -223,3 +223,21 @@ out:
 	free(path);
 	return r;
 }
+
+int
+keyfile_remove(const char *data_dir, struct error *err)
+{
+	char *path = keyfile_path(data_dir);
+	int dir = open_dir(data_dir, false, err), r = 0;
+
+	if (dir < 0) {
+		r = dir == MP_E_NOT_FOUND ? 0 : dir;
+	} else {
+		if ((unlinkat(dir, KEY_NAME, 0) != 0 && errno != ENOENT) || fsync(dir) != 0)
+			r = error_set(err, MP_E_STORAGE, "cannot delete the key file %s: %s", path,
+			    strerror(errno));
+		close(dir);
+	}
+	free(path);
+	return r;
+}

@@ -13,5 +13,7 @@ char *keyfile_path(const char *data_dir);
 int keyfile_read(const char *data_dir, struct secret **out, struct error *err);
 /* Makes one that is on the disk, name and all, when this returns 0. There must be none. */
 int keyfile_create(const char *data_dir, struct secret **out, struct error *err);
+/* Deletes it, its name from the disk, too; one that is not there is fine. */
+int keyfile_remove(const char *data_dir, struct error *err);
 
 #endif

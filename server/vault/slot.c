@@ -24,6 +24,8 @@ cover_slot(struct buf *aad, const struct key_slot_row *slot)
 	aad_int(aad, slot->mem_bytes);
 	aad_int(aad, slot->id);
 	aad_int(aad, slot->generation); /* a row sealed under another one would look forged */
+	if (slot->source != NULL && slot->source[0] != '\0')
+		aad_text(aad, slot->source); /* which most slots do not have, and the first ones never had */
 }
 
 static void

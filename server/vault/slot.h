@@ -9,8 +9,11 @@
 #include "protocol/base/secret.h"
 #include "server/store/rows.h"
 
+/* The kinds of slots; a vault has one of each at most. */
 #define SLOT_KEY_FILE "key-file"
+#define SLOT_PASSPHRASE "passphrase"
 #define SLOT_SALT_BYTES 16
+#define SLOT_SOURCE_MAX_BYTES 1024
 
 /* Appends the wrapped key for a slot whose other members are final. 0 or MP_E_INTERNAL. */
 int slot_wrap(const struct key_slot_row *slot, const struct secret *kek, const struct secret *master,

@@ -1,0 +1,41 @@
+/* vault_inside.h - the vault's own memory, for the files of this folder alone. */
+#ifndef SERVER_VAULT_VAULT_INSIDE_H
+#define SERVER_VAULT_VAULT_INSIDE_H
+
+#include "server/vault/vault.h"
+
+/* A master key and its subkeys, hidden while nobody uses them. */
+struct vault_keys {
+	struct secret *master, *row, *token, *fingerprint;
+	int64_t generation;
+};
+
+struct vault {
+	struct store *store;
+	char *data_dir, *key_path;
+	struct vault_keys *keys; /* NULL while locked */
+	const char *opened_by;   /* static, "" while locked */
+	int64_t opened_ms, used_ms;    /* clock_boot_ms */
+	int64_t idle_ms, absolute_ms;  /* the lease; 0 = for ever */
+	char why[600];                 /* "" = not locked */
+};
+
+/* NULL when memory is out. Copies master. */
+struct vault_keys *vault_keys_new(const struct secret *master, int64_t generation);
+void vault_keys_free(struct vault_keys *k); /* wipes */
+
+/* Takes keys (not NULL): the vault is open. */
+void vault_take_keys(struct vault *v, struct vault_keys *keys, const char *opened_by);
+void vault_stay_locked(struct vault *v, const struct error *why);
+
+/* The static name of a kind we know; NULL = none. */
+const char *slot_kind(const char *type);
+/* A kind that opens without a person. */
+bool slot_is_unattended(const char *type);
+
+/* The first slot, with a master key of its own; kek is on the disk. */
+int vault_enrol_first(struct vault *v, const struct secret *kek, struct error *err);
+/* How many slots there are. */
+int vault_count_slots(struct vault *v, int *count, struct error *err);
+
+#endif
