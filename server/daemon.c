@@ -16,6 +16,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/base/worker.h"
 #include "server/call/call.h"
 #include "server/call/freshen.h"
 #include "server/call/mint.h"
@@ -28,6 +29,7 @@
 #include "server/rpc/request.h"
 #include "server/rpc/server.h"
 #include "server/state/changes.h"
+#include "server/state/keeper.h"
 #include "server/state/models.h"
 #include "server/state/settings.h"
 #include "server/upstream/carrier.h"
@@ -40,6 +42,7 @@
 struct daemon {
 	struct paths paths;
 	struct loop *loop;
+	struct worker *worker;
 	struct listener *listener;
 	struct rpc_parts parts;
 	struct rpc_server *server;
@@ -250,6 +253,16 @@ open_store(struct daemon *d, struct error *err)
 	return 0;
 }
 
+/* Programs that wait for a next request were started for somebody who had the keys. */
+static void
+on_lock(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->parts.upstream != NULL)
+		upstream_end_waiting(d->parts.upstream, NULL, NULL);
+}
+
 static int
 open_state(struct daemon *d, struct error *err)
 {
@@ -269,6 +282,9 @@ open_state(struct daemon *d, struct error *err)
 	    &p->sessions, err)) != 0 ||
 	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0)
 		return r;
+	p->keeper = keeper_new(&(struct keeper_parts){ d->loop, d->worker, p->store, p->vault, p->changes,
+	    p->settings, p->providers, p->credentials });
+	keeper_on_lock(p->keeper, on_lock, d);
 	return 0;
 }
 
@@ -335,7 +351,7 @@ daemon_new(const struct daemon_options *o, struct daemon **out, struct error *er
 		error_set(err, r, "the crypto library does not start");
 		goto out;
 	}
-	if ((d->loop = d->parts.loop = loop_new()) == NULL) {
+	if ((d->loop = d->parts.loop = loop_new()) == NULL || (d->worker = worker_new(d->loop)) == NULL) {
 		r = error_set(err, MP_E_INTERNAL, "the event loop does not start");
 		goto out;
 	}
@@ -371,6 +387,8 @@ daemon_free(struct daemon *d)
 	waiting_free(d->waiting);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
+	worker_free(d->worker);
+	keeper_free(p->keeper);
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);

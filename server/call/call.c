@@ -466,21 +466,33 @@ calls_drain(struct calls *cs)
 	upstream_drain(cs->parts.upstream);
 }
 
-void
-calls_abort(struct calls *cs)
+size_t
+calls_end_all(struct calls *cs, const struct error *err)
 {
-	struct error err = ERROR_INIT;
+	bool draining = cs->draining;
 	struct call *c;
+	size_t n = 0;
 
 	cs->draining = true; /* a watch must not start another one from its on_end */
-	error_set(&err, MP_E_SHUTTING_DOWN, "the daemon is stopping");
-	error_hint(&err, "ask again when it is back");
-	for (;;) {
+	for (;; n++) {
 		/* From the start each time: a watch may cancel others from its on_end. */
 		for (c = cs->first; c != NULL && c->ended; c = c->next)
 			continue;
 		if (c == NULL)
-			return;
-		call_end_error(c, &err, NULL);
+			break;
+		call_end_error(c, err, NULL);
 	}
+	cs->draining = draining;
+	return n;
+}
+
+void
+calls_abort(struct calls *cs)
+{
+	struct error err = ERROR_INIT;
+
+	error_set(&err, MP_E_SHUTTING_DOWN, "the daemon is stopping");
+	error_hint(&err, "ask again when it is back");
+	cs->draining = true;
+	calls_end_all(cs, &err);
 }

@@ -75,6 +75,8 @@ void call_info(const struct call *c, struct call_info *out);
 void calls_each(const struct calls *cs, void (*each)(void *arg, const struct call *c), void *arg);
 /* No new calls from now on (MP_E_SHUTTING_DOWN), and no program waits for one. */
 void calls_drain(struct calls *cs);
+/* Ends what runs, each with this error, before it returns; how many. Only from the loop. */
+size_t calls_end_all(struct calls *cs, const struct error *err);
 /* Ends what still runs, each with MP_E_SHUTTING_DOWN, before it returns. Only from the loop. */
 void calls_abort(struct calls *cs);
 

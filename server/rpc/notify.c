@@ -10,6 +10,7 @@
 #include "server/rpc/conn.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
+#include "server/vault/vault.h"
 
 #define BIT(topic) (1u << (topic))
 /* What an effective route depends on. */
@@ -108,6 +109,7 @@ pack_daemon(struct pack *p, const struct notifier *n)
 	pack_kv_str(p, "state", n->daemon_state);
 	pack_kv_str(p, "version", MPD_VERSION);
 	pack_kv_int(p, "started_ms", parts->started_ms);
+	pack_kv_bool(p, "locked", vault_is_locked(parts->vault));
 	pack_map_end(p);
 }
 

@@ -28,6 +28,7 @@ struct calls;
 struct changes;
 struct conn;
 struct credentials;
+struct keeper;
 struct loop;
 struct minted;
 struct mints;
@@ -49,6 +50,7 @@ struct rpc_parts {
 	struct loop *loop;
 	struct store *store;
 	struct vault *vault;
+	struct keeper *keeper;
 	struct changes *changes;
 	struct settings *settings;
 	struct providers *providers;

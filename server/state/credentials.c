@@ -183,7 +183,7 @@ credential_unlocked(const struct credentials *cs, struct error *err)
 	if (!vault_is_locked(cs->vault))
 		return 0;
 	error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(cs->vault));
-	error_hint(err, "see: mpc doctor");
+	error_hint(err, "mpc unlock");
 	return MP_E_LOCKED;
 }
 
@@ -196,6 +196,8 @@ credential_open(struct credentials *cs, struct credential_item *i, struct error 
 
 	if (i->opened != NULL)
 		return 0;
+	if (i->c.session_id == -1)
+		return error_set(err, MP_E_LOCKED, "the keys were locked while this one was tried");
 	r = vault_open_sealed(cs->vault, &b, i->sealed, i->sealed_len, i->generation, &opened);
 	if (r == MP_E_TAMPERED)
 		return tampered(i, "its sealed bytes or what they are bound to", err);
@@ -223,8 +225,18 @@ credentials_open(struct credentials *cs, const struct provider *p, const char *l
 	if ((r = credential_unlocked(cs, err)) != 0 || (r = check_origin(cs, p, i, err)) != 0 ||
 	    (r = credential_open(cs, i, err)) != 0)
 		return r;
+	vault_used(cs->vault);
 	*out = i->opened;
 	return 0;
+}
+
+void
+credentials_close_all(struct credentials *cs)
+{
+	for (size_t k = 0; k < cs->list.count; k++)
+		credential_item_close(cs->list.items[k]);
+	for (size_t k = 0; k < cs->trials.count; k++)
+		credential_item_close(cs->trials.items[k]);
 }
 
 /* ---- changing ---- */

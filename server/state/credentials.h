@@ -59,6 +59,9 @@ void credentials_note_expiry(struct credentials *cs, const char *provider, const
 /* Deleted and replaced keys: wiped from the WAL after the commit. */
 void credentials_scrub(struct credentials *cs);
 
+/* Wipes everything that was opened, keys that are only tried as well: the vault was locked. */
+void credentials_close_all(struct credentials *cs);
+
 /* ---- keys of test sessions (credential_sessions.c): never listed, and nobody else can give them their
  * labels. Whether one may be used now is for its session to say. ---- */
 

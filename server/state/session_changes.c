@@ -61,7 +61,7 @@ check_start(struct sessions *ss, const struct session_start *start, struct error
 	}
 	if (vault_is_locked(ss->vault)) {
 		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(ss->vault));
-		error_hint(err, "see: mpc doctor");
+		error_hint(err, "mpc unlock");
 		return MP_E_LOCKED;
 	}
 	if (start->key != NULL &&

@@ -389,7 +389,7 @@ sessions_find_token(const struct sessions *ss, struct slice token, const struct 
 
 	if (vault_token_hash(ss->vault, token.data, token.len, hash) != 0) {
 		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(ss->vault));
-		error_hint(err, "see: mpc doctor");
+		error_hint(err, "mpc unlock");
 		return MP_E_LOCKED;
 	}
 	for (size_t k = 0; k < ss->list.count; k++) {

@@ -412,35 +412,3 @@ rpc_sys_shutdown(struct rpc_request *req)
 	parts->shutdown(parts->daemon, rpc_int(req, "grace_ms", -1));
 	return rpc_ok(req);
 }
-
-static void
-pack_slot(void *arg, const struct vault_slot *slot)
-{
-	struct pack *p = arg;
-
-	pack_map_begin(p);
-	pack_kv_int(p, "id", slot->id);
-	pack_kv_str(p, "type", slot->type);
-	if (slot->where != NULL && slot->where[0] != '\0')
-		pack_kv_str(p, "where", slot->where);
-	pack_kv_int(p, "created_ms", slot->created_ms);
-	pack_map_end(p);
-}
-
-struct rpc_answer
-rpc_vault_status(struct rpc_request *req)
-{
-	struct vault *v = rpc_parts(req)->vault;
-	struct pack *p = rpc_result(req);
-
-	pack_kv_bool(p, "locked", vault_is_locked(v));
-	if (vault_is_locked(v))
-		pack_kv_str(p, "why", vault_locked_why(v));
-	pack_kv_str(p, "kdf", "none"); /* a key file needs no derivation */
-	pack_str(p, "slots");
-	pack_array_begin(p);
-	vault_slots(v, pack_slot, p);
-	pack_array_end(p);
-	pack_kv_bool(p, "memory_locked", secret_memory_is_locked());
-	return rpc_ok(req);
-}

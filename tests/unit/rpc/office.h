@@ -19,12 +19,14 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/loop.h"
+#include "server/base/worker.h"
 #include "server/call/call.h"
 #include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/server.h"
+#include "server/state/keeper.h"
 #include "server/state/settings.h"
 #include "server/vault/vault.h"
 
@@ -41,6 +43,7 @@ struct office {
 	struct paths paths;
 	struct rpc_parts parts;
 	struct rpc_server *server;
+	struct worker *worker;
 	int64_t shutdown_grace; /* what sys.shutdown asked for; -2 = nothing */
 	int reloads;
 };
@@ -119,6 +122,9 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
 	    NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
+	MUST((o->worker = worker_new(p->loop)) != NULL);
+	p->keeper = keeper_new(&(struct keeper_parts){ p->loop, o->worker, p->store, p->vault, p->changes,
+	    p->settings, p->providers, p->credentials });
 	o->server = rpc_server_new(p, patience);
 }
 
@@ -155,6 +161,8 @@ office_close(struct office *o)
 	calls_free(p->calls);
 	upstream_free(p->upstream);
 	routes_free(p->routes);
+	worker_free(o->worker);
+	keeper_free(p->keeper);
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
