@@ -13,6 +13,12 @@
 
 #include "protocol/base/secret.h"
 
+static const char *
+what(const struct entry *e)
+{
+	return e->what != NULL ? e->what : "key";
+}
+
 int
 entry_init(struct entry *e, struct error *err)
 {
@@ -25,7 +31,7 @@ entry_init(struct entry *e, struct error *err)
 	    mmap(NULL, e->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (e->bytes == MAP_FAILED) {
 		e->bytes = NULL;
-		return error_set(err, MP_E_INTERNAL, "no memory for the key");
+		return error_set(err, MP_E_INTERNAL, "no memory for the %s", what(e));
 	}
 	/* Both may be refused by limits; the bytes are wiped in any case. */
 	mlock(e->bytes, e->mapped);
@@ -194,8 +200,9 @@ entry_read_terminal(struct entry *e, const char *prompt, struct error *err)
 		return error_set(err, MP_E_INTERNAL, "too many files are open");
 	}
 	if (q.fd < 0) {
-		error_set(err, MP_E_INVALID_PARAMS, "there is no terminal to ask for the key on");
-		error_hint(err, "pass it on stdin: mpc key set PROVIDER --stdin");
+		error_set(err, MP_E_INVALID_PARAMS, "there is no terminal to ask for the %s on", what(e));
+		error_hint(err, "%s",
+		    e->how != NULL ? e->how : "pass it on stdin: mpc key set PROVIDER --stdin");
 		return MP_E_INVALID_PARAMS;
 	}
 	r = ask(e, &q, prompt);
@@ -212,7 +219,7 @@ entry_read_terminal(struct entry *e, const char *prompt, struct error *err)
 		    err, MP_E_INVALID_PARAMS, "cannot read from the terminal: %s", strerror(errno));
 	if (e->len == 0)
 		return error_set(
-		    err, MP_E_INVALID_PARAMS, "no key was entered; nothing was changed");
+		    err, MP_E_INVALID_PARAMS, "no %s was entered; nothing was changed", what(e));
 	return 0;
 }
 
@@ -226,13 +233,14 @@ entry_read_fd(struct entry *e, int fd, struct error *err)
 			continue;
 		if (n < 0)
 			return error_set(err, MP_E_INVALID_PARAMS,
-			    "cannot read the key from descriptor %d: %s", fd, strerror(errno));
+			    "cannot read the %s from descriptor %d: %s", what(e), fd,
+			    strerror(errno));
 		if (n == 0)
 			break;
 		e->len += (size_t)n;
 		if (e->len >= e->mapped)
 			return error_set(err, MP_E_INVALID_PARAMS,
-			    "the key is longer than %d bytes", ENTRY_MAX_BYTES);
+			    "the %s is longer than %d bytes", what(e), ENTRY_MAX_BYTES);
 	}
 	if (e->len > 0 && e->bytes[e->len - 1] == '\n')
 		e->len--;

@@ -16,6 +16,8 @@ struct entry {
 	char *bytes;
 	size_t len;
 	size_t mapped;
+	const char *what; /* for messages; NULL = "key" */
+	const char *how;  /* without a terminal; NULL = how a key may come else */
 };
 
 int entry_init(struct entry *e, struct error *err);

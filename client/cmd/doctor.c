@@ -206,8 +206,7 @@ check_vault(struct doctor *d)
 		return;
 	}
 	if (value_bool(value_get(v, "locked"), false))
-		report(d, LEVEL_FAIL, "vault", "put the key file back, then: mpc daemon restart",
-		    "locked: %s", app_member(d->a, v, "why"));
+		report(d, LEVEL_WARN, "vault", "mpc unlock", "locked: %s", app_member(d->a, v, "why"));
 	else if (!value_bool(value_get(v, "memory_locked"), true))
 		report(d, LEVEL_WARN, "vault",
 		    "raise the memlock limit (ulimit -l 8192, LimitMEMLOCK=8M)",

@@ -102,7 +102,7 @@ render_daemon(struct status *s, const struct value *info)
 	else
 		buf_addf(&s->daemon, "%sdaemon%s  %s, up %s, %lld client%s%s\n", sgr_out(s->a, "1"),
 		    sgr_out(s->a, "0"), version, span, (long long)clients, clients == 1 ? "" : "s",
-		    s->a->vault_locked ? ", keys locked (mpc doctor)" : "");
+		    s->a->vault_locked ? ", keys locked (mpc unlock)" : "");
 	if (s->a->form == FORM_TEXT && *version != '\0' && strcmp(version, MPD_VERSION) != 0)
 		note(s->a, "the daemon is %s, this client %s: mpc daemon restart", version,
 		    MPD_VERSION);

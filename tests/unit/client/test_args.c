@@ -201,8 +201,8 @@ static void
 test_commands__later_ones_are_unknown(void **state)
 {
 	static const char *const later[] = {"chain", "chat", "usage", "budget", "team",
-	    "top", "env", "exec", "gateway", "backup", "template", "lock", "unlock",
-	    "passwd", "catalog", "metrics", "bridge", "completion"};
+	    "top", "env", "exec", "gateway", "backup", "template", "catalog", "metrics", "bridge",
+	    "completion"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {

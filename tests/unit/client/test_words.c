@@ -300,7 +300,7 @@ test_F115_entry__bytes_of_a_key(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		struct entry e = {(char *)(uintptr_t)keys[i].bytes, keys[i].n, 0};
+		struct entry e = {.bytes = (char *)(uintptr_t)keys[i].bytes, .len = keys[i].n};
 
 		assert_int_equal(entry_check(&e, &err) == 0, keys[i].good);
 	}
