@@ -66,6 +66,7 @@ db_close(struct store *s)
 		sqlite3_finalize(s->cache[i].stmt);
 	sqlite3_close(s->db);
 	free(s->path);
+	free(s->data_dir);
 	free(s);
 }
 

@@ -7,13 +7,16 @@
 
 #include <sqlite3.h>
 
+#include "server/store/database.h"
 #include "server/store/store.h"
 
 #define DB_STATEMENTS 80
 
 struct store {
-	sqlite3 *db;
+	sqlite3 *db; /* NULL: a reopening failed; everything is an error until the next */
 	char *path;
+	char *data_dir; /* as it was given; NULL for a model in memory */
+	struct database is;
 	bool read_only; /* an I/O error happened: nothing is written until reopened */
 	bool in_tx;
 	int tx_error; /* what broke this transaction; it can only be rolled back */

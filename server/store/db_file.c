@@ -13,7 +13,7 @@
 #include "protocol/base/str.h"
 #include "protocol/sockpath.h"
 
-#define NEW_NAME DB_FILE_NAME ".new"
+#define NAME_BYTES 64
 
 /* ---- the folder ---- */
 
@@ -83,8 +83,8 @@ static int
 damaged(const char *path, const char *why, struct error *err)
 {
 	error_set(err, MP_E_STORAGE, "the database %s is damaged: %s", path, why);
-	error_hint(err, "the file was kept as it is; put back a copy of it, or move it away to start "
-			"with an empty one");
+	error_hint(err, "the file was kept as it is; bring back a backup with: mpc restore FILE (or move "
+			"it away to start with an empty one)");
 	return MP_E_STORAGE;
 }
 
@@ -152,15 +152,15 @@ check_file(const char *path, const struct stat *st, struct error *err)
 }
 
 int
-db_file_check(const struct db_dir *d, struct error *err)
+db_file_check(const struct db_dir *d, const struct database *is, struct error *err)
 {
-	char *path = db_dir_file(d, DB_FILE_NAME);
+	char *path = db_dir_file(d, is->file);
 	struct stat st;
 	int r;
 
 	/* by name, not by descriptor: closing one would drop the locks of a connection in this process.
 	 * Nobody else can change names in our private folder. */
-	if (fstatat(d->fd, DB_FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) != 0)
+	if (fstatat(d->fd, is->file, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		r = error_set(err, MP_E_STORAGE, "cannot look at %s: %s", path, strerror(errno));
 	else
 		r = check_file(path, &st, err);
@@ -175,7 +175,7 @@ be32(const unsigned char *p)
 }
 
 int
-db_file_check_header(struct store *s, const struct schema *schema, struct error *err)
+db_file_check_header(struct store *s, struct error *err)
 {
 	unsigned char head[100]; /* https://www.sqlite.org/fileformat2.html section 1.3 */
 	sqlite3_file *file = NULL;
@@ -191,36 +191,46 @@ db_file_check_header(struct store *s, const struct schema *schema, struct error 
 		return db_file_error(s->path, rc, err);
 	if (memcmp(head, "SQLite format 3", 16) != 0)
 		return damaged(s->path, "it is no SQLite database", err);
-	if (be32(head + 68) != DB_APPLICATION_ID)
+	if (be32(head + 68) != (uint32_t)s->is.application_id)
 		return db_file_foreign(s->path, err);
-	if ((version = be32(head + 60)) > (uint32_t)schema->count)
-		return db_file_newer(s->path, (int32_t)version, schema, err);
+	if ((version = be32(head + 60)) > (uint32_t)s->is.schema->count)
+		return db_file_newer(s->path, (int32_t)version, s->is.schema, err);
 	return 0;
 }
 
 /* ---- making one ---- */
 
-/* A database under another name, so that a crash leaves no half-made state.db. The file is locked while
- * it is being made: a second starter neither uses nor removes it. */
+static void
+remove_new(const struct db_dir *d, const char *new_name)
+{
+	static const char *const tails[] = { "", "-journal", "-wal" };
+	char name[NAME_BYTES + 16];
+
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+		snprintf(name, sizeof name, "%s%s", new_name, tails[i]);
+		unlinkat(d->fd, name, 0);
+	}
+}
+
+/* A database under another name, so that a crash leaves no half-made one. The file is locked while it is
+ * being made: a second starter neither uses nor removes it. */
 static int
-open_new(const struct db_dir *d, const char *path, struct error *err)
+open_new(const struct db_dir *d, const char *new_name, const char *path, struct error *err)
 {
 	int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = openat(d->fd, NEW_NAME, flags, 0600);
+	int fd = openat(d->fd, new_name, flags, 0600);
 	struct stat st;
 
 	if (fd < 0 && errno == EEXIST) { /* of a start that was killed, or still at work */
-		fd = openat(d->fd, NEW_NAME, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+		fd = openat(d->fd, new_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			close(fd);
 			return error_set(err, MP_E_BUSY, "another process is making %s", path);
 		}
 		if (fd >= 0)
 			close(fd);
-		unlinkat(d->fd, NEW_NAME, 0);
-		unlinkat(d->fd, NEW_NAME "-journal", 0);
-		unlinkat(d->fd, NEW_NAME "-wal", 0);
-		fd = openat(d->fd, NEW_NAME, flags, 0600);
+		remove_new(d, new_name);
+		fd = openat(d->fd, new_name, flags, 0600);
 	}
 	if (fd < 0)
 		return error_set(err, MP_E_STORAGE, "cannot make %s: %s", path, strerror(errno));
@@ -232,43 +242,44 @@ open_new(const struct db_dir *d, const char *path, struct error *err)
 }
 
 static int
-fill_new(const char *path, const struct schema *schema, struct error *err)
+fill_new(const char *path, const struct database *is, struct error *err)
 {
 	struct store *s = NULL;
 	char pragma[64];
 	int rc;
 
-	snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", DB_APPLICATION_ID);
+	snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", (int)is->application_id);
 	if ((rc = db_connect(path, &s)) != SQLITE_OK)
 		return db_file_error(path, rc, err);
 	if ((rc = db_configure(s)) == SQLITE_OK && (rc = db_exec(s, pragma)) == SQLITE_OK &&
-	    (rc = migrations_run(s, schema, 0)) == SQLITE_OK)
+	    (rc = migrations_run(s, is->schema, 0)) == SQLITE_OK)
 		rc = db_exec(s, "PRAGMA journal_mode = WAL"); /* remembered by the file */
 	db_close(s);
 	return rc == SQLITE_OK ? 0 : db_file_error(path, rc, err);
 }
 
 int
-db_file_create(const struct db_dir *d, const struct schema *schema, struct error *err)
+db_file_create(const struct db_dir *d, const struct database *is, struct error *err)
 {
-	char *path = db_dir_file(d, NEW_NAME);
+	char new_name[NAME_BYTES], *path;
 	struct stat st;
 	int fd = -1, r = 0;
 
-	if (fstatat(d->fd, DB_FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	snprintf(new_name, sizeof new_name, "%s.new", is->file);
+	path = db_dir_file(d, new_name);
+	if (fstatat(d->fd, is->file, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		goto out;
-	if ((r = fd = open_new(d, path, err)) < 0)
+	if ((r = fd = open_new(d, new_name, path, err)) < 0)
 		goto out;
 	r = 0;
 	/* again, now that no other starter is between looking and renaming */
-	if (fstatat(d->fd, DB_FILE_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		unlinkat(d->fd, NEW_NAME, 0);
+	if (fstatat(d->fd, is->file, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		unlinkat(d->fd, new_name, 0);
 		goto out;
 	}
-	if ((r = fill_new(path, schema, err)) != 0)
+	if ((r = fill_new(path, is, err)) != 0)
 		goto out;
-	if (fsync(fd) != 0 || renameat(d->fd, NEW_NAME, d->fd, DB_FILE_NAME) != 0 ||
-	    fsync(d->fd) != 0)
+	if (fsync(fd) != 0 || renameat(d->fd, new_name, d->fd, is->file) != 0 || fsync(d->fd) != 0)
 		r = error_set(err, MP_E_STORAGE, "cannot finish %s: %s", path, strerror(errno));
 out:
 	if (fd >= 0)
@@ -305,10 +316,10 @@ vacuum_into(const struct db_dir *d, struct store *s, const char *name)
 int
 db_file_backup(const struct db_dir *d, struct store *s, int version, struct error *err)
 {
-	char name[64], part[80];
+	char name[NAME_BYTES], part[NAME_BYTES + 16];
 	int rc;
 
-	snprintf(name, sizeof name, DB_FILE_NAME ".v%d.bak", version);
+	snprintf(name, sizeof name, "%s.v%d.bak", s->is.file, version);
 	snprintf(part, sizeof part, "%s.new", name);
 	unlinkat(d->fd, part, 0);
 	rc = vacuum_into(d, s, part);

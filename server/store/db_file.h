@@ -3,10 +3,8 @@
 #ifndef SERVER_STORE_DB_FILE_H
 #define SERVER_STORE_DB_FILE_H
 
-#include "server/store/migrations.h"
-
-#define DB_FILE_NAME "state.db"
-#define DB_APPLICATION_ID 0x6d706431 /* "mpd1" */
+#include "server/store/database.h"
+#include "server/store/db.h"
 
 /* The folder that holds the database. */
 struct db_dir {
@@ -19,13 +17,13 @@ int db_dir_open(struct db_dir *d, const char *path, struct error *err);
 void db_dir_clear(struct db_dir *d);
 char *db_dir_file(const struct db_dir *d, const char *name); /* its path; caller frees */
 
-/* Makes an empty database of this schema, whole or not at all, if there is none. */
-int db_file_create(const struct db_dir *d, const struct schema *schema, struct error *err);
+/* Makes an empty database of this kind, whole or not at all, if there is none. */
+int db_file_create(const struct db_dir *d, const struct database *is, struct error *err);
 /* Kind, owner, mode and size of the file. */
-int db_file_check(const struct db_dir *d, struct error *err);
+int db_file_check(const struct db_dir *d, const struct database *is, struct error *err);
 /* Whose file it is, by its first bytes, before SQLite has read or locked anything. */
-int db_file_check_header(struct store *s, const struct schema *schema, struct error *err);
-/* Keeps a copy of the database as it is: state.db.v<version>.bak */
+int db_file_check_header(struct store *s, struct error *err);
+/* Keeps a copy of the database as it is: <file>.v<version>.bak */
 int db_file_backup(const struct db_dir *d, struct store *s, int version, struct error *err);
 
 /* Fills err for an SQLite code met while opening. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "protocol/base/str.h"
+#include "server/store/db.h"
 
 static const struct migration migrations[] = {
 	{ "the first schema",

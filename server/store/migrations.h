@@ -3,7 +3,9 @@
 #ifndef SERVER_STORE_MIGRATIONS_H
 #define SERVER_STORE_MIGRATIONS_H
 
-#include "server/store/db.h"
+#include <stdbool.h>
+
+struct store;
 
 struct migration {
 	const char *what; /* for the log */

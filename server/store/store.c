@@ -36,8 +36,9 @@ quick_check(struct store *s, struct error *err)
 
 /* What the header said may have been overtaken by what lies in the WAL. */
 static int
-check_identity(struct store *s, const struct schema *schema, int64_t *version, struct error *err)
+check_identity(struct store *s, int64_t *version, struct error *err)
 {
+	const struct schema *schema = s->is.schema;
 	int64_t id = 0;
 	bool same = false;
 	int rc, r;
@@ -46,7 +47,7 @@ check_identity(struct store *s, const struct schema *schema, int64_t *version, s
 	    (rc = db_pragma_int(s, "PRAGMA application_id", &id)) != SQLITE_OK ||
 	    (rc = db_pragma_int(s, "PRAGMA user_version", version)) != SQLITE_OK)
 		return db_file_error(s->path, rc, err);
-	if (id != DB_APPLICATION_ID)
+	if (id != s->is.application_id)
 		return db_file_foreign(s->path, err);
 	if (*version > schema->count || *version < 0)
 		return db_file_newer(s->path, *version, schema, err);
@@ -63,9 +64,9 @@ check_identity(struct store *s, const struct schema *schema, int64_t *version, s
 }
 
 static int
-upgrade(const struct db_dir *d, struct store *s, const struct schema *schema, int version,
-    struct error *err)
+upgrade(const struct db_dir *d, struct store *s, int version, struct error *err)
 {
+	const struct schema *schema = s->is.schema;
 	int rc, r;
 
 	if (version == schema->count)
@@ -80,23 +81,27 @@ upgrade(const struct db_dir *d, struct store *s, const struct schema *schema, in
 }
 
 static int
-open_file(const struct db_dir *d, const struct schema *schema, struct store **out, struct error *err)
+open_file(const struct db_dir *d, const struct database *is, struct store **out, struct error *err)
 {
-	char *path = db_dir_file(d, DB_FILE_NAME);
+	char *path = db_dir_file(d, is->file);
 	struct store *s = NULL;
 	int64_t version = 0;
 	int rc, r;
 
-	rc = db_connect(path, &s);
-	r = rc == SQLITE_OK ? db_file_check_header(s, schema, err) : db_file_error(path, rc, err);
+	if ((rc = db_connect(path, &s)) == SQLITE_OK) {
+		s->is = *is;
+		r = db_file_check_header(s, err);
+	} else {
+		r = db_file_error(path, rc, err);
+	}
 	if (r == 0)
-		r = check_identity(s, schema, &version, err);
+		r = check_identity(s, &version, err);
 	if (r != 0 && s != NULL)
 		db_keep_file(s); /* refused: also its WAL stays as it was */
 	if (r == 0 && (rc = db_exec(s, "PRAGMA journal_mode = WAL")) != SQLITE_OK)
 		r = db_file_error(path, rc, err);
 	if (r == 0)
-		r = upgrade(d, s, schema, (int)version, err);
+		r = upgrade(d, s, (int)version, err);
 	free(path);
 	if (r != 0) {
 		db_close(s);
@@ -107,7 +112,7 @@ open_file(const struct db_dir *d, const struct schema *schema, struct store **ou
 }
 
 int
-store_open_schema(const char *data_dir, const struct schema *schema, struct store **out,
+store_open_database(const char *data_dir, const struct database *is, struct store **out,
     struct error *err)
 {
 	struct db_dir d;
@@ -115,16 +120,27 @@ store_open_schema(const char *data_dir, const struct schema *schema, struct stor
 
 	if ((r = db_dir_open(&d, data_dir, err)) != 0)
 		return r;
-	if ((r = db_file_create(&d, schema, err)) == 0 && (r = db_file_check(&d, err)) == 0)
-		r = open_file(&d, schema, out, err);
+	if ((r = db_file_create(&d, is, err)) == 0 && (r = db_file_check(&d, is, err)) == 0 &&
+	    (r = open_file(&d, is, out, err)) == 0)
+		(*out)->data_dir = xstrdup(data_dir);
 	db_dir_clear(&d);
 	return r;
 }
 
 int
+store_open_schema(const char *data_dir, const struct schema *schema, struct store **out,
+    struct error *err)
+{
+	struct database is = database_state;
+
+	is.schema = schema;
+	return store_open_database(data_dir, &is, out, err);
+}
+
+int
 store_open(const char *data_dir, struct store **out, struct error *err)
 {
-	return store_open_schema(data_dir, &schema_current, out, err);
+	return store_open_database(data_dir, &database_state, out, err);
 }
 
 int

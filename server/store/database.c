@@ -1,0 +1,17 @@
+#include "server/store/database.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct database database_state = { "state.db", 0x6d706431 /* "mpd1" */, &schema_current };
+
+const struct database *const databases[DATABASES] = { &database_state };
+
+const struct database *
+database_find(const char *file)
+{
+	for (size_t i = 0; i < DATABASES; i++)
+		if (strcmp(databases[i]->file, file) == 0)
+			return databases[i];
+	return NULL;
+}

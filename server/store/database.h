@@ -1,0 +1,23 @@
+/* database.h - the databases there are, one row each: what opens, checks, copies and restores them goes by
+ * this list. */
+#ifndef SERVER_STORE_DATABASE_H
+#define SERVER_STORE_DATABASE_H
+
+#include <stdint.h>
+
+#include "server/store/migrations.h"
+
+struct database {
+	const char *file;       /* its name in the data folder */
+	int32_t application_id; /* tells ours from other programs' files */
+	const struct schema *schema;
+};
+
+extern const struct database database_state;
+
+#define DATABASES 1
+extern const struct database *const databases[DATABASES];
+/* The row of that file name; NULL = none of ours. */
+const struct database *database_find(const char *file);
+
+#endif
