@@ -3,7 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
-const struct database database_state = { "state.db", 0x6d706431 /* "mpd1" */, &schema_current };
+const struct database database_state = { "state.db", 0x6d706431 /* "mpd1" */, &schema_current,
+	/* test sessions end by themselves, and their keys with them: not to come back years later */
+	"DELETE FROM credentials WHERE session_id <> 0; DELETE FROM sessions;" };
 
 const struct database *const databases[DATABASES] = { &database_state };
 

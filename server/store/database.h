@@ -11,6 +11,7 @@ struct database {
 	const char *file;       /* its name in the data folder */
 	int32_t application_id; /* tells ours from other programs' files */
 	const struct schema *schema;
+	const char *not_in_backups; /* SQL: what lives here and now only leaves a copy; NULL = nothing */
 };
 
 extern const struct database database_state;

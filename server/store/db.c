@@ -58,13 +58,21 @@ db_configure(struct store *s)
 }
 
 void
+db_disconnect(struct store *s)
+{
+	for (size_t i = 0; i < s->cached; i++)
+		sqlite3_finalize(s->cache[i].stmt);
+	s->cached = 0;
+	sqlite3_close(s->db);
+	s->db = NULL;
+}
+
+void
 db_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	for (size_t i = 0; i < s->cached; i++)
-		sqlite3_finalize(s->cache[i].stmt);
-	sqlite3_close(s->db);
+	db_disconnect(s);
 	free(s->path);
 	free(s->data_dir);
 	free(s);
@@ -104,7 +112,8 @@ go_read_only(struct store *s, int rc)
 			  "disk is well again",
 		    LOG_TEXT("path", s->path), LOG_TEXT("error", sqlite3_errstr(rc)), LOG_INT("code", rc));
 	s->read_only = true;
-	db_keep_file(s); /* a failed sync is not tried again as if it could still succeed */
+	if (s->db != NULL)
+		db_keep_file(s); /* a failed sync is not tried again as if it could still succeed */
 	return MP_E_STORAGE;
 }
 
@@ -154,6 +163,10 @@ cached_statement(struct store *s, const char *sql, int *rc)
 	for (size_t i = 0; i < s->cached; i++)
 		if (s->cache[i].sql == sql)
 			return s->cache[i].stmt;
+	if (s->db == NULL) {
+		*rc = SQLITE_IOERR;
+		return NULL;
+	}
 	assert(s->cached < DB_STATEMENTS);
 	*rc = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
 	if (*rc != SQLITE_OK)

@@ -19,6 +19,7 @@ struct store {
 	struct database is;
 	bool read_only; /* an I/O error happened: nothing is written until reopened */
 	bool in_tx;
+	int copying; /* backups that read from this connection */
 	int tx_error; /* what broke this transaction; it can only be rolled back */
 	struct {
 		const char *sql;
@@ -32,6 +33,7 @@ int db_connect(const char *path, struct store **out);
 /* The pragmas every connection runs with; the first to read the file. Returns an SQLite code. */
 int db_configure(struct store *s);
 void db_close(struct store *s);
+void db_disconnect(struct store *s); /* what is left has no file */
 /* Closing must leave the file as it is: no checkpoint, the WAL stays. */
 void db_keep_file(struct store *s);
 

@@ -79,8 +79,8 @@ db_file_newer(const char *path, int64_t version, const struct schema *schema, st
 	return MP_E_VERSION_MISMATCH;
 }
 
-static int
-damaged(const char *path, const char *why, struct error *err)
+int
+db_file_damaged(const char *path, const char *why, struct error *err)
 {
 	error_set(err, MP_E_STORAGE, "the database %s is damaged: %s", path, why);
 	error_hint(err, "the file was kept as it is; bring back a backup with: mpc restore FILE (or move "
@@ -100,7 +100,7 @@ db_file_error(const char *path, int rc, struct error *err)
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 	case SQLITE_FORMAT:
-		return damaged(path, sqlite3_errstr(rc), err);
+		return db_file_damaged(path, sqlite3_errstr(rc), err);
 	case SQLITE_NOMEM:
 		return error_set(err, MP_E_INTERNAL, "out of memory while opening %s", path);
 	case SQLITE_FULL:
@@ -147,7 +147,7 @@ check_file(const char *path, const struct stat *st, struct error *err)
 		return not_ours(path, mode, "chmod 600", err);
 	}
 	if (st->st_size == 0)
-		return damaged(path, "it is empty (cut short by a full disk or a failed copy?)", err);
+		return db_file_damaged(path, "it is empty (cut short by a full disk or a failed copy?)", err);
 	return 0;
 }
 
@@ -186,11 +186,11 @@ db_file_check_header(struct store *s, struct error *err)
 	if (rc == SQLITE_OK)
 		rc = file->pMethods->xRead(file, head, sizeof head, 0);
 	if (rc == SQLITE_IOERR_SHORT_READ)
-		return damaged(s->path, "it is too short", err);
+		return db_file_damaged(s->path, "it is too short", err);
 	if (rc != SQLITE_OK)
 		return db_file_error(s->path, rc, err);
 	if (memcmp(head, "SQLite format 3", 16) != 0)
-		return damaged(s->path, "it is no SQLite database", err);
+		return db_file_damaged(s->path, "it is no SQLite database", err);
 	if (be32(head + 68) != (uint32_t)s->is.application_id)
 		return db_file_foreign(s->path, err);
 	if ((version = be32(head + 60)) > (uint32_t)s->is.schema->count)

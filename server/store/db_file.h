@@ -27,6 +27,7 @@ int db_file_check_header(struct store *s, struct error *err);
 int db_file_backup(const struct db_dir *d, struct store *s, int version, struct error *err);
 
 /* Fills err for an SQLite code met while opening. */
+int db_file_damaged(const char *path, const char *why, struct error *err);
 int db_file_error(const char *path, int rc, struct error *err);
 int db_file_newer(const char *path, int64_t version, const struct schema *schema, struct error *err);
 int db_file_foreign(const char *path, struct error *err);

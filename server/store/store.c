@@ -12,6 +12,12 @@
 
 /* ---- opening ---- */
 
+enum opening {
+	OPEN_OR_CREATE,
+	OPEN_AGAIN, /* it was checked before; a long look at all of it would stall the loop */
+	OPEN_COPY,  /* only to check it: no upgrade, no log; for any thread */
+};
+
 /* "ok", or the first thing that is wrong. */
 static int
 quick_check(struct store *s, struct error *err)
@@ -23,20 +29,17 @@ quick_check(struct store *s, struct error *err)
 
 	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		said = (const char *)sqlite3_column_text(stmt, 0);
-	if (said == NULL) {
+	if (said == NULL)
 		r = db_file_error(s->path, rc == SQLITE_ROW ? SQLITE_CORRUPT : rc, err);
-	} else if (strcmp(said, "ok") != 0) {
-		r = db_file_error(s->path, SQLITE_CORRUPT, err);
-		log_error("the database failed its check", LOG_TEXT("path", s->path),
-		    LOG_TEXT("found", said));
-	}
+	else if (strcmp(said, "ok") != 0)
+		r = db_file_damaged(s->path, said, err);
 	sqlite3_finalize(stmt);
 	return r;
 }
 
 /* What the header said may have been overtaken by what lies in the WAL. */
 static int
-check_identity(struct store *s, int64_t *version, struct error *err)
+check_identity(struct store *s, enum opening how, int64_t *version, struct error *err)
 {
 	const struct schema *schema = s->is.schema;
 	int64_t id = 0;
@@ -56,7 +59,7 @@ check_identity(struct store *s, int64_t *version, struct error *err)
 		error_hint(err, "chmod 600 %s", s->path);
 		return MP_E_STORAGE;
 	}
-	if ((r = quick_check(s, err)) != 0)
+	if (how != OPEN_AGAIN && (r = quick_check(s, err)) != 0)
 		return r;
 	if ((rc = migrations_check(s, schema, (int)*version, &same)) != SQLITE_OK || !same)
 		return db_file_error(s->path, rc != SQLITE_OK ? rc : SQLITE_CORRUPT, err);
@@ -81,7 +84,8 @@ upgrade(const struct db_dir *d, struct store *s, int version, struct error *err)
 }
 
 static int
-open_file(const struct db_dir *d, const struct database *is, struct store **out, struct error *err)
+open_file(const struct db_dir *d, const struct database *is, enum opening how, struct store **out,
+    struct error *err)
 {
 	char *path = db_dir_file(d, is->file);
 	struct store *s = NULL;
@@ -95,9 +99,14 @@ open_file(const struct db_dir *d, const struct database *is, struct store **out,
 		r = db_file_error(path, rc, err);
 	}
 	if (r == 0)
-		r = check_identity(s, &version, err);
+		r = check_identity(s, how, &version, err);
 	if (r != 0 && s != NULL)
 		db_keep_file(s); /* refused: also its WAL stays as it was */
+	if (r == 0 && how == OPEN_COPY) {
+		*out = s;
+		free(path);
+		return 0;
+	}
 	if (r == 0 && (rc = db_exec(s, "PRAGMA journal_mode = WAL")) != SQLITE_OK)
 		r = db_file_error(path, rc, err);
 	if (r == 0)
@@ -111,8 +120,8 @@ open_file(const struct db_dir *d, const struct database *is, struct store **out,
 	return 0;
 }
 
-int
-store_open_database(const char *data_dir, const struct database *is, struct store **out,
+static int
+open_at(const char *data_dir, const struct database *is, enum opening how, struct store **out,
     struct error *err)
 {
 	struct db_dir d;
@@ -120,11 +129,78 @@ store_open_database(const char *data_dir, const struct database *is, struct stor
 
 	if ((r = db_dir_open(&d, data_dir, err)) != 0)
 		return r;
-	if ((r = db_file_create(&d, is, err)) == 0 && (r = db_file_check(&d, is, err)) == 0 &&
-	    (r = open_file(&d, is, out, err)) == 0)
+	if (how == OPEN_OR_CREATE)
+		r = db_file_create(&d, is, err);
+	if (r == 0 && (r = db_file_check(&d, is, err)) == 0 &&
+	    (r = open_file(&d, is, how, out, err)) == 0)
 		(*out)->data_dir = xstrdup(data_dir);
 	db_dir_clear(&d);
 	return r;
+}
+
+int
+store_open_database(const char *data_dir, const struct database *is, struct store **out,
+    struct error *err)
+{
+	return open_at(data_dir, is, OPEN_OR_CREATE, out, err);
+}
+
+int
+store_open_existing(const char *data_dir, const struct database *is, struct store **out,
+    struct error *err)
+{
+	return open_at(data_dir, is, OPEN_AGAIN, out, err);
+}
+
+/* A copy is one file: nothing waits in a WAL beside it. */
+static int
+settle_copy(struct store *s, bool for_backup, struct error *err)
+{
+	int rc = db_exec(s, "PRAGMA journal_mode = DELETE");
+
+	if (rc == SQLITE_OK && for_backup && s->is.not_in_backups != NULL)
+		rc = db_exec(s, s->is.not_in_backups);
+	return rc == SQLITE_OK ? 0 : db_file_error(s->path, rc, err);
+}
+
+int
+store_check_copy(const char *folder, const struct database *is, bool for_backup, struct error *err)
+{
+	struct store *s = NULL;
+	int r;
+
+	if ((r = open_at(folder, is, OPEN_COPY, &s, err)) == 0)
+		r = settle_copy(s, for_backup, err);
+	db_close(s);
+	return r;
+}
+
+void
+store_detach(struct store *s)
+{
+	assert(s->copying == 0);
+	store_rollback(s);
+	db_disconnect(s);
+	s->read_only = true;
+}
+
+int
+store_reopen(struct store *s, struct error *err)
+{
+	struct store *fresh = NULL;
+	int r;
+
+	if (s->copying > 0)
+		return error_set(err, MP_E_BUSY, "a backup of %s is being made", s->path);
+	store_detach(s);
+	if ((r = store_open_existing(s->data_dir, &s->is, &fresh, err)) != 0)
+		return r;
+	s->db = fresh->db;
+	fresh->db = NULL;
+	s->read_only = false;
+	s->tx_error = 0;
+	db_close(fresh);
+	return 0;
 }
 
 int

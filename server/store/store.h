@@ -25,6 +25,13 @@ const char *store_path(const struct store *s);
 /* True after an I/O error: reads go on, writes return MP_E_STORAGE. */
 bool store_read_only(const struct store *s);
 
+/* Lets go of the file: everything is MP_E_STORAGE until it is opened again. Outside of a transaction and of
+ * any query. */
+void store_detach(struct store *s);
+/* A new connection to the file that lies there now, as store_open without making one. On failure the store
+ * stays detached; MP_E_BUSY while a backup reads from it, and nothing is done. */
+int store_reopen(struct store *s, struct error *err);
+
 /* One transaction at a time; commit is durable (synchronous=FULL) when it returns 0. A failed commit has
  * rolled back. */
 int store_begin(struct store *s);
