@@ -28,10 +28,13 @@
 #include "server/rpc/notify.h"
 #include "server/rpc/request.h"
 #include "server/rpc/server.h"
+#include "server/state/backups.h"
 #include "server/state/changes.h"
 #include "server/state/keeper.h"
 #include "server/state/models.h"
 #include "server/state/settings.h"
+#include "server/store/backup.h"
+#include "server/store/restore.h"
 #include "server/upstream/carrier.h"
 #include "server/vault/vault.h"
 
@@ -233,15 +236,22 @@ static int
 open_store(struct daemon *d, struct error *err)
 {
 	struct rpc_parts *p = &d->parts;
-	bool created = false;
+	bool created = false, restored = false;
 	int dir, r;
 
 	if ((dir = private_dir_open(d->paths.data_dir, true, err)) < 0)
 		return dir;
 	close(dir);
+	if ((r = restore_complete(d->paths.data_dir, &restored, err)) != 0)
+		return r;
+	if (restored)
+		log_warn("a restore that was cut off is finished", LOG_TEXT("folder", d->paths.data_dir));
+	backup_sweep(d->paths.data_dir);
 	if ((r = store_open(d->paths.data_dir, &p->store, err)) != 0 ||
 	    (r = vault_open(p->store, d->paths.data_dir, &p->vault, &created, err)) != 0)
 		return r;
+	p->backups = backups_new(d->loop, d->worker, d->paths.data_dir);
+	backups_add(p->backups, p->store);
 	if (created)
 		log_info("a key file was made: it protects a copied database, not a copied home "
 		    "directory", LOG_TEXT("folder", d->paths.data_dir));
@@ -389,6 +399,7 @@ daemon_free(struct daemon *d)
 	routes_free(p->routes);
 	worker_free(d->worker);
 	keeper_free(p->keeper);
+	backups_free(p->backups);
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);

@@ -20,6 +20,7 @@
 #include "protocol/base/str.h"
 #include "server/base/log.h"
 #include "server/daemon.h"
+#include "server/restore_offline.h"
 #include "server/show_config.h"
 #include "server/upstream/child_process.h"
 
@@ -31,6 +32,8 @@ struct options {
 	struct daemon_options daemon;
 	bool detach;
 	bool show_config;
+	const char *restore; /* a backup to restore instead of serving */
+	bool only_check;
 };
 
 /* ---- before anything else (THREATS.md section 4) ---- */
@@ -114,7 +117,8 @@ set_limits(void)
 static void
 print_help(void)
 {
-	puts("usage: modelpd [--socket PATH] [--log-level LEVEL] [--detach | --show-config]\n"
+	puts("usage: modelpd [--socket PATH] [--log-level LEVEL]\n"
+	     "               [--detach | --show-config | --restore FILE]\n"
 	     "\n"
 	     "The model provider daemon: one live AI-provider configuration for every terminal and\n"
 	     "editor. Runs in the foreground; clients (mpc) start it by themselves.\n"
@@ -123,6 +127,8 @@ print_help(void)
 	     "  --log-level LEVEL  error, warn, info or debug (default $MODELPD_LOG, else info)\n"
 	     "  --detach           go to the background when ready; log to a file\n"
 	     "  --show-config      print every effective value and end\n"
+	     "  --restore FILE     put a backup in the place of the databases and end (mpc restore does it)\n"
+	     "  --check            with --restore: only check it\n"
 	     "  --version          print the version\n"
 	     "  --help             print this\n"
 	     "\n"
@@ -178,12 +184,14 @@ is_music(const char *word)
 static int
 parse(int argc, char **argv, struct options *o)
 {
-	enum { SOCKET = 1, LEVEL, DETACH, SHOW_CONFIG, VERSION, HELP, TEST_TIMEOUTS };
+	enum { SOCKET = 1, LEVEL, DETACH, SHOW_CONFIG, RESTORE, CHECK, VERSION, HELP, TEST_TIMEOUTS };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, SOCKET },
 		{ "log-level", required_argument, NULL, LEVEL },
 		{ "detach", no_argument, NULL, DETACH },
 		{ "show-config", no_argument, NULL, SHOW_CONFIG },
+		{ "restore", required_argument, NULL, RESTORE },
+		{ "check", no_argument, NULL, CHECK },
 		{ "version", no_argument, NULL, VERSION },
 		{ "help", no_argument, NULL, HELP },
 		{ "test-timeouts", required_argument, NULL, TEST_TIMEOUTS },
@@ -211,6 +219,12 @@ parse(int argc, char **argv, struct options *o)
 			break;
 		case SHOW_CONFIG:
 			o->show_config = true;
+			break;
+		case RESTORE:
+			o->restore = optarg;
+			break;
+		case CHECK:
+			o->only_check = true;
 			break;
 		case VERSION:
 			puts("modelpd (model provider daemon) " MPD_VERSION ", protocol 1.0");
@@ -264,12 +278,14 @@ run_in_foreground(const struct options *o)
 	return daemon_exit_code(r);
 }
 
+/* What is done instead of serving. */
 static int
-print_config(const struct options *o)
+run_once(const struct options *o)
 {
 	struct error err = ERROR_INIT;
 	char text[700];
-	int r = show_config(&o->daemon, stdout, &err);
+	int r = o->show_config ? show_config(&o->daemon, stdout, &err)
+	    : restore_offline(&o->daemon, o->restore, o->only_check, stdout, &err);
 
 	if (r != 0) {
 		format_error(&err, text, sizeof text);
@@ -374,7 +390,7 @@ main(int argc, char **argv)
 	set_limits();
 	if ((r = parse(argc, argv, &o)) >= 0)
 		return r;
-	if (o.show_config)
-		return print_config(&o);
+	if (o.show_config || o.restore != NULL)
+		return run_once(&o);
 	return o.detach ? detach(&o) : run_in_foreground(&o);
 }

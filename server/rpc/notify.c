@@ -372,28 +372,6 @@ notifier_daemon(struct notifier *n, const char *state)
 	changes_tell(n->server->parts->changes, TOPIC_DAEMON, CHANGE_SET, "daemon", state);
 }
 
-int
-topics_read(const struct value *list, unsigned *topics, struct error *err)
-{
-	unsigned found = 0;
-	enum topic t;
-
-	if (list == NULL) {
-		*topics = BIT(TOPIC_COUNT) - 1;
-		return 0;
-	}
-	for (size_t i = 0; i < value_size(list); i++) {
-		struct slice name = value_slice(value_at(list, i));
-
-		if (!topic_parse(name.data, name.len, &t))
-			return error_field(err, "topics", "unknown topic \"%.*s\"",
-			    (int)(name.len < 64 ? name.len : 64), name.data != NULL ? name.data : "");
-		found |= BIT(t);
-	}
-	*topics = found;
-	return 0;
-}
-
 void
 subscription_add(struct conn *c, unsigned topics)
 {
@@ -420,23 +398,41 @@ subscription_clear(struct subscription *s)
 	buf_clear(&s->route);
 }
 
+/* lost: how many events of the topic it did not get; 0 = it is told for another reason. */
+static void
+send_resync(struct conn *c, enum topic t, int64_t lost, const char *reason)
+{
+	struct subscription *sub = &c->subscription;
+	struct pack *p = event_begin(c, changes_rev(c->server->parts->changes), t, "resync");
+
+	if (lost > 0)
+		pack_kv_int(p, "lost", lost);
+	pack_cause(p, NULL, NULL, reason);
+	sub->lost[t] = 0;
+	if (t == TOPIC_ROUTE)
+		pack_own_route(c, &sub->route);
+	rpc_event_end(c);
+}
+
 void
 subscription_drained(struct conn *c)
 {
-	struct subscription *sub = &c->subscription;
+	for (int t = 0; t < TOPIC_COUNT; t++)
+		if (c->subscription.lost[t] > 0 && c->state == CONN_OPEN)
+			send_resync(c, (enum topic)t, c->subscription.lost[t], "slow reader");
+}
 
-	for (int t = 0; t < TOPIC_COUNT; t++) {
-		struct pack *p;
+void
+notifier_resync(struct notifier *n, const char *reason)
+{
+	struct conn *c, *next;
 
-		if (sub->lost[t] == 0 || c->state != CONN_OPEN)
-			continue;
-		p = event_begin(c, changes_rev(c->server->parts->changes), (enum topic)t, "resync");
-		pack_kv_int(p, "lost", sub->lost[t]);
-		pack_cause(p, NULL, NULL, "slow reader");
-		sub->lost[t] = 0;
-		if (t == TOPIC_ROUTE)
-			pack_own_route(c, &sub->route);
-		rpc_event_end(c);
+	active_provider(n->server->parts, n->active, sizeof n->active);
+	for (c = n->server->conns; c != NULL; c = next) {
+		next = c->next;
+		for (int t = 0; t < TOPIC_COUNT; t++)
+			if (wants(c, (enum topic)t)) /* a full one is told when it has drained */
+				send_resync(c, (enum topic)t, 0, reason);
 	}
 }
 

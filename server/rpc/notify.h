@@ -41,6 +41,8 @@ void subscription_drained(struct conn *c);
 /* Writes {topic: value} for these topics; the connection has now seen the current revision. */
 void snapshot_pack(struct conn *c, struct pack *p, unsigned topics);
 
+/* Everything may be different: every subscriber is told to ask anew for every topic it listens to. */
+void notifier_resync(struct notifier *n, const char *reason);
 /* The daemon topic: "started", "stopping", "reloaded". */
 void notifier_daemon(struct notifier *n, const char *state);
 

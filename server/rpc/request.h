@@ -24,6 +24,7 @@
 #include "protocol/sockpath.h"
 #include "protocol/value.h"
 
+struct backups;
 struct calls;
 struct changes;
 struct conn;
@@ -52,6 +53,7 @@ struct rpc_parts {
 	struct vault *vault;
 	struct keeper *keeper;
 	struct changes *changes;
+	struct backups *backups;
 	struct settings *settings;
 	struct providers *providers;
 	struct credentials *credentials;

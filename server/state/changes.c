@@ -43,7 +43,7 @@ struct changes {
 	struct store *store;
 	int64_t rev, config_rev;
 	char instance[17];
-	bool open, telling;
+	bool open, telling, replaced;
 	struct queue noted, untold;
 	uint64_t next_number; /* of notes that are on their way out */
 	struct subscriber *subscribers;
@@ -151,11 +151,20 @@ rev_load(struct store *store, const char *key, int64_t otherwise, int64_t *rev)
 	return r;
 }
 
+static void
+new_instance(struct changes *c)
+{
+	unsigned char id[8];
+
+	random_bytes(id, sizeof id);
+	for (size_t i = 0; i < sizeof id; i++)
+		snprintf(c->instance + 2 * i, 3, "%02x", id[i]);
+}
+
 struct changes *
 changes_new(struct store *store)
 {
 	struct changes *c = xcalloc(1, sizeof *c);
-	unsigned char id[8];
 
 	c->store = store;
 	queue_init(&c->noted);
@@ -166,9 +175,7 @@ changes_new(struct store *store)
 		free(c);
 		return NULL;
 	}
-	random_bytes(id, sizeof id);
-	for (size_t i = 0; i < sizeof id; i++)
-		snprintf(c->instance + 2 * i, 3, "%02x", id[i]);
+	new_instance(c);
 	return c;
 }
 
@@ -320,6 +327,30 @@ undo(struct changes *c)
 	queue_clear(&c->noted);
 	for (struct reload *r = c->reloads; r != NULL; r = r->next)
 		r->fn(r->arg);
+}
+
+void
+changes_replaced(struct changes *c)
+{
+	int64_t rev = c->rev;
+
+	assert(!c->open);
+	if (rev_load(c->store, META_REV, 0, &c->rev) != 0)
+		log_error("the state revision cannot be read", LOG_TEXT("file", store_path(c->store)));
+	/* what the next change writes is later than what anybody has seen */
+	if (c->rev < rev)
+		c->rev = rev;
+	c->config_rev = ++c->rev;
+	new_instance(c);
+	c->replaced = true;
+	undo(c);
+	c->replaced = false;
+}
+
+bool
+changes_are_replaced(const struct changes *c)
+{
+	return c->replaced;
 }
 
 /* Whether what a configuration document says may have changed. */

@@ -59,6 +59,13 @@ bool changes_open(const struct changes *c);
 void changes_tell(struct changes *c, enum topic topic, enum change_op op, const char *key,
     const char *reason);
 
+/* The store holds other rows now (a backup was restored): every module reloads, nothing that was true
+ * before counts, and the instance is a new one, so that clients ask for everything again. The revision goes
+ * on. Outside of a transaction. */
+void changes_replaced(struct changes *c);
+/* True while modules reload for that reason: what they remember of a row's revision means nothing. */
+bool changes_are_replaced(const struct changes *c);
+
 /* Subscribers hear every change after its commit; they must not begin a change inside the callback.
  * Modules register a reload for rollbacks. Both live as long as the changes object. */
 void changes_subscribe(struct changes *c, void (*on_change)(void *arg, const struct change *ch),

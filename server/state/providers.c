@@ -32,7 +32,7 @@ reload(void *arg)
 		if ((e = entries_by_id(&ps->entries, p->id)) == NULL)
 			continue;
 		/* every write has a revision of its own, so the same one is the same content */
-		if (p->rev == e->p->rev) {
+		if (p->rev == e->p->rev && !changes_are_replaced(ps->changes)) {
 			old.list[i].p = e->p;
 			e->p = p;
 		}
