@@ -153,7 +153,8 @@ link_open(struct app *a)
 		r = adopt(a, fd);
 	else if (why.len > 0)
 		r = fail_no_daemon(
-		    a, "cannot start the daemon", app_format(a, "%s", buf_str(&why)), "mpc doctor");
+		    a, "cannot start the daemon", app_format(a, "%s", buf_str(&why)),
+		    err.hint[0] != '\0' ? app_format(a, "%s", err.hint) : "mpc doctor");
 	else
 		r = link_fail(a, &err);
 	buf_clear(&why);

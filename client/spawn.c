@@ -139,16 +139,17 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* In the child: becomes `argv` with /dev/null on 0 and 1 and `err_fd` on 2. Never returns. */
+/* In the child: becomes `argv` with /dev/null on 0, `out_fd` on 1 (-1: /dev/null) and `err_fd` on 2. Never
+ * returns. */
 static void
-become(const char *const *argv, char *const *envp, int err_fd)
+become(const char *const *argv, char *const *envp, int out_fd, int err_fd)
 {
 	int null = open("/dev/null", O_RDWR);
 
 	reset_signals();
 	setsid();
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(err_fd, 2) < 0 ||
-	    chdir("/") != 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out_fd >= 0 ? out_fd : null, 1) < 0 ||
+	    dup2(err_fd, 2) < 0 || chdir("/") != 0)
 		_exit(127);
 	closefrom(3);
 	umask(077);
@@ -157,7 +158,7 @@ become(const char *const *argv, char *const *envp, int err_fd)
 	_exit(127);
 }
 
-/* A program that was started and what it says on stderr. */
+/* A program that was started and what it says on stderr, and on stdout if that is wanted. */
 struct child {
 	pid_t pid; /* 0 = it has ended */
 	int err_fd;
@@ -166,7 +167,7 @@ struct child {
 };
 
 static int
-child_start(struct child *c, const char *const *argv)
+child_start(struct child *c, const char *const *argv, bool with_output)
 {
 	char **envp = spawn_environment(environ);
 	int fds[2];
@@ -176,7 +177,7 @@ child_start(struct child *c, const char *const *argv)
 	if (pipe2(fds, O_CLOEXEC) == 0) {
 		c->pid = fork();
 		if (c->pid == 0)
-			become(argv, envp, fds[1]);
+			become(argv, envp, with_output ? fds[1] : -1, fds[1]);
 		close(fds[1]);
 		fcntl(fds[0], F_SETFL, O_NONBLOCK);
 		c->err_fd = fds[0];
@@ -217,21 +218,51 @@ child_clear(struct child *c)
 	buf_clear(&c->said);
 }
 
-/* The last line it said: that is where programs put the reason. */
-static void
-last_line(const struct buf *said, struct buf *out)
+/* Appends the last line of what it said that begins so, without that beginning. */
+static bool
+said_line(const struct buf *said, const char *begins, struct buf *out)
 {
-	size_t end = said->len, at;
+	size_t n = strlen(begins), end, at = said->len;
 
-	while (end > 0 && said->data[end - 1] == '\n')
-		end--;
-	at = end;
-	while (at > 0 && said->data[at - 1] != '\n')
-		at--;
-	if (end - at > 3 && said->data[at] == '<') /* a journal's level */
-		at += 3;
-	if (end > at)
-		text_escape(out, said->data + at, end - at > 200 ? 200 : end - at, false);
+	while (at > 0) {
+		for (end = at; end > 0 && said->data[end - 1] == '\n'; end--)
+			continue;
+		for (at = end; at > 0 && said->data[at - 1] != '\n'; at--)
+			continue;
+		if (end - at <= n || memcmp(said->data + at, begins, n) != 0)
+			continue;
+		at += n;
+		text_escape(out, said->data + at, end - at > 400 ? 400 : end - at, false);
+		return true;
+	}
+	return false;
+}
+
+bool
+spawn_story(const struct buf *said, struct buf *why, struct buf *fix)
+{
+	bool ours = said_line(said, "modelpd: ", why);
+
+	if (!ours && !said_line(said, "<3>", why))
+		said_line(said, "", why);
+	if (ours)
+		said_line(said, "  fix: ", fix);
+	return ours;
+}
+
+/* What it said before it ended; its fix becomes the hint. */
+static void
+tell_end(const struct child *c, struct buf *why, struct error *err)
+{
+	struct buf fix = BUF_INIT;
+
+	spawn_story(&c->said, why, &fix);
+	if (why->len == 0)
+		buf_addf(why, "it ended at once (status %d)",
+		    WIFEXITED(c->status) ? WEXITSTATUS(c->status) : 128 + WTERMSIG(c->status));
+	error_set(err, MP_E_NOT_FOUND, "the daemon ended at once");
+	error_hint(err, "%s", fix.len > 0 ? buf_str(&fix) : "mpc doctor");
+	buf_clear(&fix);
 }
 
 /* Waits until something listens or `until` has passed. The fd, or MP_E_NOT_FOUND. */
@@ -251,11 +282,7 @@ connect_until(struct app *a, struct child *c, int64_t until, struct buf *why, st
 		/* 75: another one was faster; it will answer. */
 		if (ended && !(WIFEXITED(c->status) &&
 				 (WEXITSTATUS(c->status) == 0 || WEXITSTATUS(c->status) == 75))) {
-			last_line(&c->said, why);
-			if (why->len == 0)
-				buf_addf(why, "it ended at once (status %d)",
-				    WIFEXITED(c->status) ? WEXITSTATUS(c->status)
-							 : 128 + WTERMSIG(c->status));
+			tell_end(c, why, err);
 			break;
 		}
 		if (now_ms() >= until) {
@@ -286,7 +313,7 @@ try_systemd(struct app *a, int64_t until, struct error *err)
 	if (snprintf(path, sizeof(path), "%s/systemd/private", runtime) >= (int)sizeof(path) ||
 	    access(path, F_OK) != 0 || access(argv[0], X_OK) != 0)
 		return MP_E_NOT_FOUND;
-	if (child_start(&c, argv) == 0) {
+	if (child_start(&c, argv, false) == 0) {
 		while (!child_ended(&c) && now_ms() < until)
 			poll(NULL, 0, POLL_MS);
 		if (c.pid == 0 && WIFEXITED(c.status) && WEXITSTATUS(c.status) == 0)
@@ -314,7 +341,7 @@ run_daemon(struct app *a, int64_t until, struct buf *why, struct error *err)
 		argv[2] = "--socket";
 		argv[3] = a->paths.socket;
 	}
-	r = child_start(&c, argv) == 0 ? connect_until(a, &c, until, why, err) : MP_E_INTERNAL;
+	r = child_start(&c, argv, false) == 0 ? connect_until(a, &c, until, why, err) : MP_E_INTERNAL;
 	child_clear(&c);
 	free(program);
 	return r;
@@ -365,4 +392,27 @@ spawn_and_connect(struct app *a, struct buf *why, struct error *err)
 	fd = start_locked(a, dir, until, why, err);
 	close(dir);
 	return fd;
+}
+
+int
+spawn_run(struct app *a, const char *const *argv, const char *doing, struct buf *said)
+{
+	struct spinner spinner;
+	struct child c;
+	int code = -1;
+
+	if (child_start(&c, argv, true) == 0) {
+		spinner_start(&spinner, a, doing);
+		while (!child_ended(&c)) {
+			poll(NULL, 0, POLL_MS);
+			spinner_tick(&spinner);
+		}
+		spinner_stop(&spinner);
+		child_listen(&c);
+		buf_add(said, c.said.data, c.said.len);
+		if (WIFEXITED(c.status))
+			code = WEXITSTATUS(c.status);
+	}
+	child_clear(&c);
+	return code;
 }
