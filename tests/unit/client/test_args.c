@@ -201,7 +201,7 @@ static void
 test_commands__later_ones_are_unknown(void **state)
 {
 	static const char *const later[] = {"chain", "chat", "usage", "budget", "team",
-	    "top", "env", "exec", "gateway", "backup", "template", "catalog", "metrics", "bridge",
+	    "top", "env", "exec", "gateway", "template", "catalog", "metrics", "bridge",
 	    "completion"};
 
 	(void)state;
