@@ -11,13 +11,17 @@
 
 #define MODELS_MAX 2000 /* all of them fit into a document that is applied in one turn of the loop */
 #define MODEL_MAX_BYTES 256
-#define TIMER_MAX_MS 60000 /* a timer stands still in suspend and does not see the clock being set */
+/* While one has an end we look this often: a timer stands still in suspend and does not see the clock being
+ * set. */
+#define TICK_MS 500
+#define RETRY_MS 60000 /* when an ended one could not be deleted */
 
 struct models {
 	struct model_list list;
 	struct providers *providers;
 	struct changes *changes;
 	struct loop_timer *timer;
+	bool refused; /* an ended one could not be deleted */
 	struct discovered *discovered;
 };
 
@@ -59,18 +63,17 @@ arm(struct models *ms)
 
 		if (ms->list.items[i].e.expires_ms == 0)
 			continue;
-		/* one that ended long ago is still here only if the store refused: no hurry then */
-		if (left < -1000)
-			left = TIMER_MAX_MS;
-		else if (left < 0)
-			left = 0;
+		if (left <= 0)
+			left = ms->refused ? RETRY_MS : 0;
+		else if (left > TICK_MS)
+			left = TICK_MS;
 		if (next < 0 || left < next)
 			next = left;
 	}
 	if (next < 0)
 		loop_timer_stop(ms->timer);
 	else
-		loop_timer_start(ms->timer, next < TIMER_MAX_MS ? next : TIMER_MAX_MS);
+		loop_timer_start(ms->timer, next);
 }
 
 static int
@@ -95,11 +98,12 @@ static void
 expire(struct models *ms)
 {
 	struct error err = ERROR_INIT;
-	bool any = false;
+	bool any = false, told = ms->refused;
 
 	for (size_t i = 0; i < ms->list.count; i++)
 		any = any || model_item_ended(&ms->list.items[i]);
-	if (any && sweep_and_commit(ms, &err) != 0)
+	ms->refused = any && sweep_and_commit(ms, &err) != 0;
+	if (ms->refused && !told)
 		log_warn("an ended model cannot be deleted from the store", LOG_TEXT("why", err.message));
 }
 
@@ -266,6 +270,12 @@ obtain(struct models *ms, const struct provider *p, const char *model, enum chan
 {
 	struct model_item *i = model_list_find(&ms->list, p->id, model);
 
+	if (i != NULL && model_item_ended(i)) {
+		/* what it was called ended with it */
+		if (delete(ms, i, err) != 0)
+			return NULL;
+		i = NULL;
+	}
 	*op = i != NULL ? CHANGE_UPDATE : CHANGE_ADD;
 	if (i != NULL)
 		return i;
@@ -302,7 +312,7 @@ models_add(struct models *ms, const struct provider *p, const char *model, const
 	if (expires_ms != 0 && expires_ms <= clock_wall_ms())
 		return error_field(err, "ttl_ms", "that time is over already");
 	if ((i = obtain(ms, p, model, &op, err)) == NULL)
-		return MP_E_TOO_MANY;
+		return err->code;
 	i->e.listed = true;
 	i->e.expires_ms = expires_ms;
 	if (nick != NULL)
@@ -367,7 +377,7 @@ models_nick(struct models *ms, const struct provider *p, const char *model, cons
 	if ((r = check_model(model, err)) != 0 || (r = claim_nick(ms, p, model, nick, err)) != 0)
 		return r;
 	if ((i = obtain(ms, p, model, &op, err)) == NULL)
-		return MP_E_TOO_MANY;
+		return err->code;
 	model_item_set_nick(i, nick);
 	return put(ms, i, op, err);
 }

@@ -211,13 +211,29 @@ overrides_free(struct overrides *os)
 
 /* ---- looking ---- */
 
+/* One that is seen to have ended leaves the store at once: neither a crash nor a clock that is set back
+ * revives it. */
+static bool
+alive(const struct overrides *os, struct override_item *i)
+{
+	if (override_alive(i))
+		return true;
+	if (!os->expiry_told)
+		loop_timer_start(os->timer, 0);
+	return false;
+}
+
 const struct override *
 overrides_find(const struct overrides *os, const char *scope, bool temporary)
 {
-	const struct override_item *i =
-	    override_list_find(&os->list, scope != NULL ? scope : "", temporary, false);
+	for (size_t k = 0; k < os->list.count; k++) {
+		struct override_item *i = os->list.items[k];
 
-	return i != NULL ? &i->o : NULL;
+		if (i->o.temporary == temporary && !i->previous
+		    && strcmp(i->o.scope, scope != NULL ? scope : "") == 0 && alive(os, i))
+			return &i->o;
+	}
+	return NULL;
 }
 
 void
@@ -225,7 +241,7 @@ overrides_each(const struct overrides *os, void (*each)(void *arg, const struct 
     void *arg)
 {
 	for (size_t k = 0; k < os->list.count; k++)
-		if (!os->list.items[k]->previous && override_alive(os->list.items[k]))
+		if (alive(os, os->list.items[k]) && !os->list.items[k]->previous)
 			each(arg, &os->list.items[k]->o);
 }
 
@@ -250,7 +266,7 @@ overrides_uses_provider(const struct overrides *os, const struct provider *p)
 	for (size_t k = 0; k < os->list.count; k++) {
 		struct override_item *i = os->list.items[k];
 
-		if (!i->previous && override_alive(i) && strcmp(i->o.provider_id, p->id) == 0)
+		if (!i->previous && strcmp(i->o.provider_id, p->id) == 0 && alive(os, i))
 			return true;
 	}
 	return false;

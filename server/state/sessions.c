@@ -314,19 +314,31 @@ sessions_free(struct sessions *ss)
 
 /* ---- looking ---- */
 
+/* One that is seen to have ended leaves the store at once: neither a crash nor a clock that is set back
+ * revives it. */
+static bool
+alive(const struct sessions *ss, struct session_item *i)
+{
+	if (session_alive(i))
+		return true;
+	if (!ss->expiry_told)
+		loop_timer_start(ss->timer, 0);
+	return false;
+}
+
 const struct session *
 sessions_find(const struct sessions *ss, int64_t id)
 {
 	struct session_item *i = session_list_find(&ss->list, id);
 
-	return i != NULL && session_alive(i) ? &i->s : NULL;
+	return i != NULL && alive(ss, i) ? &i->s : NULL;
 }
 
 const struct session *
 sessions_activated(const struct sessions *ss)
 {
 	for (size_t k = 0; k < ss->list.count; k++)
-		if (ss->list.items[k]->s.activated && session_alive(ss->list.items[k]))
+		if (ss->list.items[k]->s.activated && alive(ss, ss->list.items[k]))
 			return &ss->list.items[k]->s;
 	return NULL;
 }
@@ -344,7 +356,7 @@ void
 sessions_each(const struct sessions *ss, void (*each)(void *arg, const struct session *s), void *arg)
 {
 	for (size_t k = 0; k < ss->list.count; k++)
-		if (session_alive(ss->list.items[k]))
+		if (alive(ss, ss->list.items[k]))
 			each(arg, &ss->list.items[k]->s);
 }
 
@@ -354,7 +366,7 @@ sessions_count(const struct sessions *ss)
 	size_t n = 0;
 
 	for (size_t k = 0; k < ss->list.count; k++)
-		n += session_alive(ss->list.items[k]);
+		n += alive(ss, ss->list.items[k]);
 	return n;
 }
 
@@ -397,7 +409,7 @@ sessions_find_token(const struct sessions *ss, struct slice token, const struct 
 
 		if (!vault_hash_equals(hash, i->token_hash))
 			continue;
-		if (!session_alive(i))
+		if (!alive(ss, i))
 			return sessions_unknown(ss, i->s.id, err);
 		*out = &i->s;
 		return 0;
@@ -414,8 +426,8 @@ bool
 sessions_uses_provider(const struct sessions *ss, const struct provider *p)
 {
 	for (size_t k = 0; k < ss->list.count; k++)
-		if (session_alive(ss->list.items[k]) &&
-		    strcmp(ss->list.items[k]->s.provider_id, p->id) == 0)
+		if (strcmp(ss->list.items[k]->s.provider_id, p->id) == 0 &&
+		    alive(ss, ss->list.items[k]))
 			return true;
 	return false;
 }
