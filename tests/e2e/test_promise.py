@@ -157,6 +157,14 @@ class Person:
 
 # ---- everything that may happen; what it does to a choice stands in the list below ----
 
+def locked_and_unlocked(p):
+    with p.d.rpc() as c:
+        c.call("vault.lock")
+        # a token is checked with a key of the vault
+        assert p.active() == ("locked" if "session" in p.place else p.kind.chosen)
+        c.call("vault.unlock")
+
+
 def a_client_restarts(p):
     client = p.d.rpc(scope="passing")
     client.call("state.subscribe")
@@ -372,7 +380,7 @@ def an_upgrade_from_schema(version):
 
 
 # what changes no choice
-STAYS = [a_client_restarts, SIGHUP, reload, the_same_configuration, another_configuration,
+STAYS = [a_client_restarts, locked_and_unlocked, SIGHUP, reload, the_same_configuration, another_configuration,
          a_configuration_with_one_more_provider, a_configuration_without_its_provider, another_key_set, another_key_rotated,
          another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, other_providers_come_and_go,
          its_provider_is_described_anew, its_provider_gets_another_name, removing_its_provider_without_a_word,
@@ -460,6 +468,37 @@ def test_an_override_ends_at_its_time_and_everyone_is_told(daemon):
         assert e["cause"]["reason"] == "expired"
         assert time.monotonic() - t < 1.5
         assert c.call("route.get")["active"]["ref"] == "echo:ground"
+
+
+def test_a_restart_with_a_locked_vault_ends_nothing(make_daemon, provider):
+    d = make_daemon()
+    words = "correct horse battery staple"
+    with d.rpc() as c:
+        c.call("provider.add", name="lab", base_url=provider.url, dialect="openai-chat", type="local", auth_type="api-key")
+        c.call("route.set", ref="echo:ground")
+        c.call("route.set", ref="lab:m1", scope="work", ttl_ms=2 * HOUR * 1000)
+        test = c.call("session.start", provider="lab", model="m2", secret=OWN_KEY, check=False)
+        file = c.call("vault.passwd", new=words)["slots"][0]
+        assert file["type"] == "key-file"
+        c.call("vault.remove_slot", id=file["id"])
+        before = c.call("state.get", topics=["overrides", "route"])["snapshot"]
+    for end in (Daemon.stop, Daemon.kill):
+        end(d)
+        d.start()
+        with d.rpc() as c:
+            assert c.call("vault.status")["locked"]
+            assert c.call("state.get", topics=["overrides", "route"])["snapshot"] == before
+            assert c.call("route.get")["active"]["ref"] == "lab:m2"
+            assert c.prompt("x").code == "locked"
+            with pytest.raises(RpcError) as e:
+                c.call("route.get", session=test["token"])
+            assert e.value.code == "locked"
+    with d.rpc() as c:
+        c.call("vault.unlock", passphrase=words)
+        assert c.call("route.get", session=test["token"])["active"]["ref"] == "lab:m2"
+        assert c.prompt("x").ok
+        assert provider.chats[-1].header("authorization") == f"Bearer {OWN_KEY}"
+        assert c.call("session.stop")["active"]["ref"] == "echo:ground"
 
 
 def test_F35_everyone_is_told_within_a_second_after_a_suspend(make_daemon):
