@@ -1,5 +1,34 @@
 #include "server/model/usage.h"
 
+#include <stddef.h>
+#include <string.h>
+
+static const char *const cost_kinds[] = {
+	[COST_UNKNOWN] = "unknown",
+	[COST_NONE] = "none",
+	[COST_REPORTED] = "reported",
+	[COST_OWN] = "own",
+	[COST_LIST] = "list",
+	[COST_FREE] = "free",
+	[COST_PLAN] = "plan",
+	[COST_UNPRICED] = "unpriced",
+};
+
+const char *
+cost_kind_name(enum cost_kind k)
+{
+	return cost_kinds[k];
+}
+
+enum cost_kind
+cost_kind_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof cost_kinds / sizeof *cost_kinds; i++)
+		if (strcmp(name, cost_kinds[i]) == 0)
+			return (enum cost_kind)i;
+	return COST_UNKNOWN;
+}
+
 static void
 take(int64_t *into, int64_t later)
 {
@@ -16,6 +45,8 @@ usage_merge(struct usage *into, const struct usage *later)
 	take(&into->cache_write_tokens, later->cache_write_tokens);
 	take(&into->reasoning_tokens, later->reasoning_tokens);
 	take(&into->cost_microusd, later->cost_microusd);
+	if (later->cost_kind != COST_UNKNOWN)
+		into->cost_kind = later->cost_kind;
 	/* the counts are as sure as the last report of counts */
 	if (later->input_tokens >= 0 || later->output_tokens >= 0)
 		into->estimated = later->estimated;
@@ -25,4 +56,18 @@ bool
 usage_known(const struct usage *u)
 {
 	return u->input_tokens >= 0 || u->output_tokens >= 0 || u->cost_microusd >= 0;
+}
+
+bool
+usage_counted(const struct usage *u)
+{
+	return u->input_tokens >= 0 || u->output_tokens >= 0;
+}
+
+const char *
+usage_counts_name(const struct usage *u)
+{
+	if (!usage_counted(u))
+		return "unknown";
+	return u->estimated ? "estimated" : "reported";
 }

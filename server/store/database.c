@@ -5,9 +5,13 @@
 
 const struct database database_state = { "state.db", 0x6d706431 /* "mpd1" */, &schema_current,
 	/* test sessions end by themselves, and their keys with them: not to come back years later */
-	"DELETE FROM credentials WHERE session_id <> 0; DELETE FROM sessions;" };
+	"DELETE FROM credentials WHERE session_id <> 0; DELETE FROM sessions;", NULL };
 
-const struct database *const databases[DATABASES] = { &database_state };
+/* Nothing in it is secret, and the last second may be lost with the power. */
+const struct database database_usage = { "usage.db", 0x6d706475 /* "mpdu" */, &schema_usage, NULL,
+	"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF" };
+
+const struct database *const databases[DATABASES] = { &database_state, &database_usage };
 
 const struct database *
 database_find(const char *file)

@@ -12,11 +12,13 @@ struct database {
 	int32_t application_id; /* tells ours from other programs' files */
 	const struct schema *schema;
 	const char *not_in_backups; /* SQL: what lives here and now only leaves a copy; NULL = nothing */
+	const char *pragmas; /* that it runs with beside those of all; NULL = none */
 };
 
 extern const struct database database_state;
+extern const struct database database_usage;
 
-#define DATABASES 1
+#define DATABASES 2
 extern const struct database *const databases[DATABASES];
 /* The row of that file name; NULL = none of ours. */
 const struct database *database_find(const char *file);

@@ -54,6 +54,8 @@ db_configure(struct store *s)
 
 	for (size_t i = 0; i < sizeof pragmas / sizeof *pragmas && rc == SQLITE_OK; i++)
 		rc = db_exec(s, pragmas[i]);
+	if (rc == SQLITE_OK && s->is.pragmas != NULL)
+		rc = db_exec(s, s->is.pragmas);
 	return rc;
 }
 

@@ -1,5 +1,5 @@
-/* migrations.h - the schema of state.db as an append-only list. A row that was released is never edited;
- * the database's user_version says how many it has seen. */
+/* migrations.h - the schemas of state.db and of usage.db, an append-only list each. A row that was released is
+ * never edited; the database's user_version says how many it has seen. */
 #ifndef SERVER_STORE_MIGRATIONS_H
 #define SERVER_STORE_MIGRATIONS_H
 
@@ -17,6 +17,7 @@ struct schema {
 	int count;
 };
 extern const struct schema schema_current;
+extern const struct schema schema_usage;
 
 /* Runs what the database has not seen, each in one transaction. Returns an SQLite code. */
 int migrations_run(struct store *s, const struct schema *schema, int from);

@@ -220,6 +220,12 @@ store_open(const char *data_dir, struct store **out, struct error *err)
 }
 
 int
+store_open_usage(const char *data_dir, struct store **out, struct error *err)
+{
+	return store_open_database(data_dir, &database_usage, out, err);
+}
+
+int
 store_schema_version(void)
 {
 	return schema_current.count;
@@ -312,5 +318,15 @@ store_checkpoint(struct store *s)
 	if (s->read_only)
 		return MP_E_STORAGE;
 	return db_result(s, sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL,
+				NULL));
+}
+
+int
+store_checkpoint_passive(struct store *s)
+{
+	assert(!s->in_tx);
+	if (s->read_only)
+		return MP_E_STORAGE;
+	return db_result(s, sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL,
 				NULL));
 }

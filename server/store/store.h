@@ -1,4 +1,4 @@
-/* store.h - state.db: opening, transactions, schema (THREATS.md section 10). SQL lives in this folder only.
+/* store.h - state.db and usage.db: opening, transactions, schema (THREATS.md section 10). SQL lives in this folder only.
  *
  * Family headers beside this one (provider_rows.h, ...) read and write rows; they are called inside a
  * transaction of the caller when they write. Every function returns 0, MP_E_NOT_FOUND where a row may be
@@ -20,6 +20,9 @@ struct store;
  * MP_E_NOT_PERMITTED: modes, owners, links. MP_E_STORAGE: I/O, full, corrupt, read-only. MP_E_BUSY:
  * another process has it open. MP_E_VERSION_MISMATCH: a newer schema or not our file. */
 int store_open(const char *data_dir, struct store **out, struct error *err);
+/* The same for <data_dir>/usage.db, whose commits survive kill -9 at once and a power cut from the next
+ * store_checkpoint_passive on. */
+int store_open_usage(const char *data_dir, struct store **out, struct error *err);
 void store_close(struct store *s);
 const char *store_path(const struct store *s);
 /* True after an I/O error: reads go on, writes return MP_E_STORAGE. */
@@ -32,11 +35,13 @@ void store_detach(struct store *s);
  * stays detached; MP_E_BUSY while a backup reads from it, and nothing is done. */
 int store_reopen(struct store *s, struct error *err);
 
-/* One transaction at a time; commit is durable (synchronous=FULL) when it returns 0. A failed commit has
+/* One transaction at a time; commit is durable when it returns 0 (state.db). A failed commit has
  * rolled back. */
 int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
+/* Outside a transaction: what was committed is synced and moves from the write-ahead log into the file. */
+int store_checkpoint_passive(struct store *s);
 
 /* Small facts: the state revision, generation counters. Text keys and values. */
 int store_meta_get(struct store *s, const char *key, char **value); /* caller frees */
