@@ -1,0 +1,378 @@
+#include "server/usage/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/str.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/usage/calendar.h"
+
+#define SYNC_MS 900   /* with the work of a checkpoint: within a second */
+#define RETRY_MS 1000
+#define ID_TRIES 10000
+/* No provider counts more than this in one answer: sums of sums never overflow. */
+#define COUNT_MAX INT64_C(1000000000000)
+
+/* A row that waits, and its strings behind it. */
+struct waiting_row {
+	struct usage_row row;
+	char strings[];
+};
+
+/* The hour and the day that hold the last row: looked up once. */
+struct span {
+	int64_t start_ms, next_ms;
+};
+
+struct ledger {
+	struct loop *loop;
+	struct store *store;
+	struct waiting_row **waiting;
+	size_t count, size;
+	int64_t last_id;
+	int64_t lost;
+	bool failing; /* said so */
+	struct span hour, day;
+	struct loop_deferred commit;
+	struct loop_timer *retry;
+	struct loop_timer *sync; /* runs when something was committed and not synced */
+};
+
+/* ---- rows that wait ---- */
+
+static const char *
+keep(char **at, const char *s)
+{
+	size_t n = strlen(s) + 1;
+	char *to = *at;
+
+	memcpy(to, s, n);
+	*at += n;
+	return to;
+}
+
+static struct waiting_row *
+copy_row(const struct usage_row *r)
+{
+	size_t n = strlen(r->provider) + strlen(r->model) + strlen(r->answered) + strlen(r->label) +
+	    strlen(r->client) + strlen(r->scope) + strlen(r->chain) + strlen(r->outcome) + 8;
+	struct waiting_row *w = xcalloc(1, sizeof *w + n);
+	char *at = w->strings;
+
+	w->row = *r;
+	w->row.provider = keep(&at, r->provider);
+	w->row.model = keep(&at, r->model);
+	w->row.answered = keep(&at, r->answered);
+	w->row.label = keep(&at, r->label);
+	w->row.client = keep(&at, r->client);
+	w->row.scope = keep(&at, r->scope);
+	w->row.chain = keep(&at, r->chain);
+	w->row.outcome = keep(&at, r->outcome);
+	return w;
+}
+
+static void
+cap(int64_t *n)
+{
+	if (*n < 0)
+		*n = -1;
+	if (*n > COUNT_MAX)
+		*n = COUNT_MAX;
+}
+
+static void
+cap_row(struct usage_row *r)
+{
+	cap(&r->usage.input_tokens);
+	cap(&r->usage.output_tokens);
+	cap(&r->usage.cache_read_tokens);
+	cap(&r->usage.cache_write_tokens);
+	cap(&r->usage.reasoning_tokens);
+	cap(&r->usage.cost_microusd);
+	cap(&r->first_token_ms);
+	if (r->duration_ms < 0)
+		r->duration_ms = 0;
+	cap(&r->duration_ms);
+}
+
+/* Rows of one millisecond follow each other; a clock that was set back is believed. */
+static int64_t
+next_id(struct ledger *l)
+{
+	int64_t id = clock_wall_ms() * 1000;
+
+	if (id <= l->last_id && l->last_id - id < 1000000)
+		id = l->last_id + 1;
+	l->last_id = id;
+	return id;
+}
+
+static void commit_deferred(void *arg);
+
+void
+ledger_add(struct ledger *l, const struct usage_row *row)
+{
+	struct waiting_row *w;
+
+	if (l->count >= LEDGER_WAITING_MAX) {
+		if (l->lost++ == 0)
+			log_error("usage is not recorded any more: it cannot be written",
+			    LOG_TEXT("path", store_path(l->store)));
+		return;
+	}
+	if (l->count == l->size) {
+		l->size = l->size > 0 ? l->size * 2 : 16;
+		l->waiting = xrealloc(l->waiting, l->size * sizeof *l->waiting);
+	}
+	w = copy_row(row);
+	cap_row(&w->row);
+	w->row.id = next_id(l);
+	l->waiting[l->count++] = w;
+	if (!loop_timer_running(l->retry))
+		loop_defer(l->loop, &l->commit, commit_deferred, l);
+}
+
+/* ---- writing ---- */
+
+static int64_t
+span_start(struct span *s, enum period p, int64_t at_ms)
+{
+	if (at_ms < s->start_ms || at_ms >= s->next_ms) {
+		s->start_ms = calendar_start(p, at_ms);
+		s->next_ms = calendar_next(p, at_ms);
+	}
+	return s->start_ms;
+}
+
+static int
+write_row(struct ledger *l, struct usage_row *row)
+{
+	int64_t at_ms = row->id / 1000;
+	int r = store_usage_add(l->store, row);
+
+	/* a clock that was set back comes to times that have rows already */
+	for (int i = 0; r == MP_E_CONFLICT && i < ID_TRIES; i++) {
+		row->id++;
+		r = store_usage_add(l->store, row);
+	}
+	if (r != 0)
+		return r;
+	if (row->id > l->last_id)
+		l->last_id = row->id;
+	return store_usage_sum(l->store, row, span_start(&l->hour, PERIOD_HOUR, at_ms),
+	    span_start(&l->day, PERIOD_DAY, at_ms));
+}
+
+static int
+write_all(struct ledger *l)
+{
+	int r = store_begin(l->store);
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < l->count && r == 0; i++)
+		r = write_row(l, &l->waiting[i]->row);
+	if (r != 0) {
+		store_rollback(l->store);
+		return r;
+	}
+	return store_commit(l->store);
+}
+
+static void
+drop_waiting(struct ledger *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->waiting[i]);
+	l->count = 0;
+}
+
+int
+ledger_flush(struct ledger *l)
+{
+	int r;
+
+	loop_defer_cancel(l->loop, &l->commit);
+	if (l->count == 0)
+		return 0;
+	if ((r = write_all(l)) != 0) {
+		if (!l->failing)
+			log_error("usage cannot be written; it waits",
+			    LOG_TEXT("path", store_path(l->store)), LOG_TEXT("code", error_code(r)));
+		l->failing = true;
+		loop_timer_start(l->retry, RETRY_MS);
+		return r;
+	}
+	if (l->failing)
+		log_info("usage is written again", LOG_INT("lost", l->lost));
+	l->failing = false;
+	loop_timer_stop(l->retry);
+	drop_waiting(l);
+	if (!loop_timer_running(l->sync))
+		loop_timer_start(l->sync, SYNC_MS);
+	return 0;
+}
+
+static void
+commit_deferred(void *arg)
+{
+	ledger_flush(arg);
+}
+
+static void
+sync_now(void *arg)
+{
+	struct ledger *l = arg;
+
+	if (store_checkpoint_passive(l->store) != 0 && !store_read_only(l->store))
+		loop_timer_start(l->sync, SYNC_MS);
+}
+
+/* ---- the face ---- */
+
+int
+ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct error *err)
+{
+	struct ledger *l = xcalloc(1, sizeof *l);
+	int r;
+
+	l->loop = loop;
+	if ((r = store_open_usage(data_dir, &l->store, err)) != 0) {
+		free(l);
+		return r;
+	}
+	l->retry = loop_timer_new(loop, commit_deferred, l);
+	l->sync = loop_timer_new(loop, sync_now, l);
+	*out = l;
+	return 0;
+}
+
+void
+ledger_free(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	if (ledger_flush(l) != 0)
+		log_error("usage was not written", LOG_INT("rows", (int64_t)l->count));
+	drop_waiting(l);
+	free(l->waiting);
+	loop_defer_cancel(l->loop, &l->commit);
+	loop_timer_free(l->retry);
+	loop_timer_free(l->sync);
+	store_close(l->store);
+	free(l);
+}
+
+int64_t
+ledger_lost(const struct ledger *l)
+{
+	return l->lost;
+}
+
+const char *
+ledger_path(const struct ledger *l)
+{
+	return store_path(l->store);
+}
+
+/* ---- asking ---- */
+
+int
+ledger_rows(struct ledger *l, int64_t from, int64_t to, int64_t limit,
+    void (*each)(void *arg, const struct usage_row *row), void *arg)
+{
+	ledger_flush(l); /* when it fails: what is there */
+	return store_usage_each(l->store, from, to, limit, each, arg);
+}
+
+int
+ledger_session(struct ledger *l, int64_t session, int64_t *calls, int64_t *cost_microusd)
+{
+	ledger_flush(l);
+	return store_usage_session(l->store, session, calls, cost_microusd);
+}
+
+/* One question, asked of one level after the other. */
+struct asking {
+	struct ledger *l;
+	enum usage_by by;
+	void (*each)(void *arg, const struct usage_group *g);
+	void *arg;
+	enum usage_level step;
+	int64_t start_ms; /* of the hour or day that parts of it belong to */
+	enum usage_level level;
+};
+
+static void
+on_group(void *arg, const struct usage_group *g)
+{
+	const struct asking *a = arg;
+	struct usage_group named = *g;
+
+	if (a->by == USAGE_BY_START && a->level != a->step)
+		named.start_ms = a->start_ms;
+	a->each(a->arg, &named);
+}
+
+static int
+ask(struct asking *a, enum usage_level level, int64_t from_ms, int64_t to_ms)
+{
+	if (from_ms >= to_ms)
+		return 0;
+	a->level = level;
+	return store_usage_groups(a->l->store, level, a->by, from_ms, to_ms, on_group, a);
+}
+
+/* A part of one hour. */
+static int
+ask_rows(struct asking *a, int64_t from_ms, int64_t to_ms)
+{
+	a->start_ms = calendar_start(a->step == USAGE_HOURS ? PERIOD_HOUR : PERIOD_DAY, from_ms);
+	return ask(a, USAGE_ROWS, from_ms, to_ms);
+}
+
+/* A part of one day. */
+static int
+ask_hours(struct asking *a, int64_t from_ms, int64_t to_ms)
+{
+	int64_t first = calendar_start(PERIOD_HOUR, from_ms), last = calendar_start(PERIOD_HOUR, to_ms);
+	int r = 0;
+
+	if (first < from_ms)
+		first = calendar_next(PERIOD_HOUR, from_ms);
+	if (first > to_ms)
+		return ask_rows(a, from_ms, to_ms);
+	if ((r = ask_rows(a, from_ms, first)) != 0)
+		return r;
+	a->start_ms = calendar_start(PERIOD_DAY, from_ms);
+	if ((r = ask(a, USAGE_HOURS, first, last)) != 0)
+		return r;
+	return ask_rows(a, last, to_ms);
+}
+
+int
+ledger_sums(struct ledger *l, int64_t from_ms, int64_t to_ms, enum usage_by by, enum usage_level step,
+    void (*each)(void *arg, const struct usage_group *g), void *arg)
+{
+	struct asking a = { l, by, each, arg, step, 0, step };
+	int64_t first, last;
+	int r;
+
+	ledger_flush(l);
+	if (from_ms >= to_ms)
+		return 0;
+	first = calendar_start(PERIOD_DAY, from_ms);
+	last = calendar_start(PERIOD_DAY, to_ms);
+	if (first < from_ms)
+		first = calendar_next(PERIOD_DAY, from_ms);
+	if (first > to_ms)
+		return ask_hours(&a, from_ms, to_ms);
+	if ((r = ask_hours(&a, from_ms, first)) != 0)
+		return r;
+	if (by == USAGE_BY_START && step == USAGE_HOURS)
+		r = ask(&a, USAGE_HOURS, first, last);
+	else
+		r = ask(&a, USAGE_DAYS, first, last);
+	return r != 0 ? r : ask_hours(&a, last, to_ms);
+}
