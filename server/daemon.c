@@ -36,6 +36,7 @@
 #include "server/store/backup.h"
 #include "server/store/restore.h"
 #include "server/upstream/carrier.h"
+#include "server/usage/ledger.h"
 #include "server/vault/vault.h"
 
 #define GRACE_MS 10000     /* running streams may take this long to end */
@@ -248,10 +249,12 @@ open_store(struct daemon *d, struct error *err)
 		log_warn("a restore that was cut off is finished", LOG_TEXT("folder", d->paths.data_dir));
 	backup_sweep(d->paths.data_dir);
 	if ((r = store_open(d->paths.data_dir, &p->store, err)) != 0 ||
-	    (r = vault_open(p->store, d->paths.data_dir, &p->vault, &created, err)) != 0)
+	    (r = vault_open(p->store, d->paths.data_dir, &p->vault, &created, err)) != 0 ||
+	    (r = ledger_open(d->paths.data_dir, d->loop, &p->ledger, err)) != 0)
 		return r;
 	p->backups = backups_new(d->loop, d->worker, d->paths.data_dir);
 	backups_add(p->backups, p->store);
+	backups_add(p->backups, ledger_store(p->ledger));
 	if (created)
 		log_info("a key file was made: it protects a copied database, not a copied home "
 		    "directory", LOG_TEXT("folder", d->paths.data_dir));
@@ -311,10 +314,10 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	routes_use_sessions(p->routes, p->sessions);
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
-	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes);
+	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->mints = mints_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
-	    NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
+	    NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
 	p->prompts = prompts_new(d->loop);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
@@ -410,6 +413,7 @@ daemon_free(struct daemon *d)
 	changes_free(p->changes);
 	vault_free(p->vault);
 	store_close(p->store);
+	ledger_free(p->ledger);
 	loop_signal_free(d->on_term);
 	loop_signal_free(d->on_int);
 	loop_signal_free(d->on_hup);

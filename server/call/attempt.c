@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/call/record.h"
 #include "server/call/story.h"
 #include "server/call/waiting.h"
 
@@ -22,6 +23,7 @@ struct attempt {
 	const struct attempt_parts *parts;
 	struct attempt_watch watch;
 	void *arg;
+	struct record record;
 
 	struct provider *provider; /* a copy: the user may change his while we talk */
 	const struct dialect *dialect;
@@ -49,15 +51,22 @@ struct attempt {
 /* ---- the end ---- */
 
 void
-attempt_stop(struct attempt *a)
+attempt_stop_as(struct attempt *a, const char *outcome)
 {
 	if (a == NULL)
 		return;
+	record_end(&a->record, &a->usage, outcome, NULL);
 	a->dead = true;
 	if (a->transfer != NULL)
 		transfer_cancel(a->transfer);
 	a->transfer = NULL;
 	loop_timer_stop(a->linger);
+}
+
+void
+attempt_stop(struct attempt *a)
+{
+	attempt_stop_as(a, "cancelled");
 }
 
 void
@@ -84,6 +93,9 @@ attempt_conclude(struct attempt *a)
 	if (a->dead)
 		return;
 	assert(a->finished || a->failed);
+	record_end(&a->record, &a->usage,
+	    a->finished ? "done" : failure_class_name(a->failure.class),
+	    a->finished ? NULL : &a->failure);
 	attempt_stop(a);
 	end.ok = a->finished;
 	end.stop = a->stop;
@@ -187,6 +199,7 @@ attempt_event(void *arg, const struct event *e)
 
 	if (a->dead || a->finished || a->failed)
 		return;
+	record_event(&a->record, e);
 	switch (e->type) {
 	case EVENT_START:
 		return; /* preamble: nothing is committed yet */
@@ -420,8 +433,8 @@ out:
 
 struct attempt *
 attempt_start(const struct attempt_parts *parts, const struct target *target,
-    const struct chat_request *chat, int64_t timeout_ms, const struct attempt_watch *watch,
-    void *arg, struct error *err)
+    const struct attempt_origin *origin, const struct chat_request *chat, int64_t timeout_ms,
+    const struct attempt_watch *watch, void *arg, struct error *err)
 {
 	struct attempt *a = xcalloc(1, sizeof(*a));
 	struct dialect_target to = { NULL, target->upstream };
@@ -433,19 +446,23 @@ attempt_start(const struct attempt_parts *parts, const struct target *target,
 	a->watch = *watch;
 	a->arg = arg;
 	a->usage = (struct usage)USAGE_INIT;
+	record_begin(&a->record, parts->ledger, target, origin, chat);
 	a->linger = loop_timer_new(parts->loop, attempt_lingered, a);
 	if (attempt_find(a, target, err) != 0)
 		goto fail;
 	a->state = xcalloc(1, a->dialect->state_size > 0 ? a->dialect->state_size : 1);
 	to.provider = a->provider;
+	a->record.provider = a->provider;
 	if (a->dialect->begin != NULL)
 		a->dialect->begin(a->state, chat, &to);
 	a->state_begun = true;
 	if (attempt_send(a, target, chat, timeout_ms, err) != 0)
 		goto fail;
+	a->record.sent = true;
 	return a;
 
 fail:
+	record_end(&a->record, &a->usage, error_code(err->code), NULL);
 	story_unsent(&story, err);
 	attempt_free(a);
 	return NULL;
@@ -471,4 +488,10 @@ bool
 attempt_key_sent(const struct attempt *a)
 {
 	return a->key_sent;
+}
+
+const struct usage *
+attempt_usage(const struct attempt *a)
+{
+	return &a->usage;
 }

@@ -22,13 +22,22 @@ struct attempt_parts {
 	struct providers *providers;
 	struct credentials *credentials;
 	struct routes *routes; /* may be NULL: readiness is not asked (probes) */
+	struct ledger *ledger; /* may be NULL: nothing is recorded */
+};
+
+/* Whose attempt it is. Borrowed for as long as it lives; texts may be NULL = none. */
+struct attempt_origin {
+	int64_t call; /* the same for all attempts of a call */
+	unsigned number;
+	const char *client, *scope, *chain;
+	int64_t session; /* 0 = none */
 };
 
 struct attempt_end {
 	bool ok;                       /* the answer is whole */
 	enum stop_reason stop;         /* when ok */
 	const struct failure *failure; /* when not ok; redacted */
-	const struct usage *usage;     /* what is known, also of a failed one */
+	const struct usage *usage;     /* what is known or estimated, and its cost; also of a failed one */
 };
 
 struct attempt_watch {
@@ -40,18 +49,21 @@ struct attempt_watch {
 struct attempt;
 
 /* Opens the key, encodes, starts the transfer. Only EVENT_WARNINGs of encode may arrive before it
- * returns. chat stays the caller's and must outlive the attempt. NULL and err (with the story) when
- * it cannot be sent. */
+ * returns. target and chat stay the caller's and must outlive the attempt. NULL and err (with the story)
+ * when it cannot be sent. Whatever becomes of it, the ledger has a row of it afterwards. */
 struct attempt *attempt_start(const struct attempt_parts *parts, const struct target *target,
-    const struct chat_request *chat, int64_t timeout_ms, const struct attempt_watch *watch,
-    void *arg, struct error *err);
+    const struct attempt_origin *origin, const struct chat_request *chat, int64_t timeout_ms,
+    const struct attempt_watch *watch, void *arg, struct error *err);
 void attempt_pause(struct attempt *a, bool paused);
-/* Stops what runs; no callback any more. NULL is harmless. */
+/* Stops what runs; no callback any more. NULL is harmless. In the ledger it is "cancelled". */
 void attempt_stop(struct attempt *a);
+/* The same, for another reason: a static word. */
+void attempt_stop_as(struct attempt *a, const char *outcome);
 void attempt_free(struct attempt *a);
 
 const struct provider *attempt_provider(const struct attempt *a); /* as it was at the start */
 bool attempt_key_sent(const struct attempt *a);
+const struct usage *attempt_usage(const struct attempt *a); /* as attempt_end.usage, also of a stopped one */
 
 /* ---- shared with the probes ---- */
 

@@ -122,17 +122,19 @@ call_log(const struct call *c, const struct call_end *e)
 	    LOG_INT("ms", e->duration_ms), LOG_INT("first_ms", e->first_token_ms));
 }
 
-/* From here on nothing reaches the watch, and the memory goes when the stack is empty. */
+/* From here on nothing reaches the watch; the memory goes when the stack is empty. outcome: of what runs. */
 static void
-call_close(struct call *c)
+call_close(struct call *c, const char *outcome)
 {
 	if (c->ended)
 		return;
 	c->ended = true;
 	c->calls->running--;
+	attempt_stop_as(c->attempt, outcome);
+	if (c->attempt != NULL)
+		usage_merge(&c->usage, attempt_usage(c->attempt));
 	if (c->attempts > 0)
 		routes_count(c->calls->parts.routes, c->route.session, c->usage.cost_microusd);
-	attempt_stop(c->attempt);
 	loop_timer_stop(c->patience);
 	loop_defer_cancel(c->calls->parts.loop, &c->next_step);
 	loop_defer(c->calls->parts.loop, &c->reaper, call_reap, c);
@@ -146,7 +148,7 @@ call_end(struct call *c, enum call_state how, struct call_end *e)
 	if (c->ended)
 		return;
 	call_move(c, how);
-	call_close(c);
+	call_close(c, e->code == 0 ? "cancelled" : error_code(e->code));
 	e->partial = e->code != 0 && partial;
 	e->usage = c->usage;
 	e->target = &c->route.target;
@@ -218,20 +220,15 @@ call_on_event(void *arg, const struct event *e)
 	c->watch.on_event(c->arg, e);
 }
 
-static void
-call_warn(struct call *c, const char *text)
-{
-	struct event e = { .type = EVENT_WARNING, .text = slice_of(text) };
-
-	c->watch.on_event(c->arg, &e);
-}
-
 /* A rule for another attempt: reasoning that the provider does not know by its signature any more goes
  * without it, once, and before anything of an answer was delivered. */
 static bool
 call_retry_unsigned(struct call *c, const struct failure *f)
 {
 	const struct target *t = &c->route.target;
+	const struct event warning = { .type = EVENT_WARNING,
+		.text = slice_of("the provider refused the signatures of earlier answers; "
+				 "it was asked once more without them") };
 	struct buf by = BUF_INIT;
 	bool other;
 
@@ -241,8 +238,7 @@ call_retry_unsigned(struct call *c, const struct failure *f)
 	other = chat_drop_signatures(c->chat, buf_str(&by));
 	buf_clear(&by);
 	if (other)
-		call_warn(c, "the provider refused the signatures of earlier answers; "
-		    "it was asked once more without them");
+		c->watch.on_event(c->arg, &warning);
 	return other;
 }
 
@@ -281,13 +277,15 @@ call_next_attempt(void *arg)
 {
 	struct call *c = arg;
 	struct call_start start = { .target = &c->route.target };
+	struct attempt_origin from = { c->started_wall_ms, 0, c->client, c->route.scope, NULL,
+		c->route.session };
 	struct error err = ERROR_INIT;
 
 	attempt_free(c->attempt); /* the one before; its stack is gone */
 	c->attempt = NULL;
 	if (c->timeout_ms > 0 && c->attempts == 0)
 		loop_timer_start(c->patience, c->timeout_ms);
-	start.attempt = ++c->attempts;
+	start.attempt = from.number = ++c->attempts;
 	start.why = c->route.winner < c->route.layer_count
 	    ? layer_kind_name(c->route.layers[c->route.winner].kind)
 	    : "request";
@@ -296,7 +294,7 @@ call_next_attempt(void *arg)
 		return; /* the watch cancelled it */
 
 	call_move(c, CALL_CONNECTING);
-	c->attempt = attempt_start(&c->calls->parts, &c->route.target, c->chat, c->timeout_ms,
+	c->attempt = attempt_start(&c->calls->parts, &c->route.target, &from, c->chat, c->timeout_ms,
 	    &call_attempt_watch, c, &err);
 	if (c->ended || c->cancelling) {
 		attempt_stop(c->attempt); /* cancelled by a warning of the encoder */
@@ -351,7 +349,7 @@ call_start(struct calls *cs, struct chat_request *chat, const struct route *rout
 	route_init(&c->route);
 	target_copy(&c->route.target, &route->target);
 	c->route.session = route->session;
-	c->route.winner = 0;
+	snprintf(c->route.scope, sizeof(c->route.scope), "%s", route->scope);
 	if (route->winner < route->layer_count) {
 		c->route.layers[0].kind = route->layers[route->winner].kind;
 		c->route.layer_count = 1;
@@ -390,11 +388,11 @@ call_cancel(struct call *c, bool silent)
 	attempt_stop(c->attempt);
 	loop_timer_stop(c->patience);
 	if (silent) {
-		struct call_end e = { .stop = STOP_CANCELLED, .first_token_ms = c->first_token_ms };
+		struct call_end e = { .stop = STOP_CANCELLED, .first_token_ms = c->first_token_ms,
+			.duration_ms = clock_monotonic_ms() - c->started_ms };
 
-		e.duration_ms = clock_monotonic_ms() - c->started_ms;
 		call_move(c, CALL_CANCELLED);
-		call_close(c);
+		call_close(c, "cancelled");
 		call_log(c, &e);
 		return;
 	}
@@ -425,11 +423,11 @@ call_info(const struct call *c, struct call_info *out)
 
 struct calls *
 calls_new(struct loop *loop, struct upstream *up, struct providers *ps, struct credentials *cs,
-    struct routes *rs)
+    struct routes *rs, struct ledger *ledger)
 {
 	struct calls *calls = xcalloc(1, sizeof(*calls));
 
-	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs };
+	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs, ledger };
 	return calls;
 }
 

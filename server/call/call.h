@@ -17,11 +17,13 @@
 #include "server/model/event.h"
 #include "server/upstream/carrier.h"
 
+struct ledger;
 struct calls; /* all calls of the daemon */
 struct call;
 
+/* All borrowed. ledger NULL: nothing is recorded. */
 struct calls *calls_new(struct loop *loop, struct upstream *up, struct providers *ps,
-    struct credentials *cs, struct routes *rs);
+    struct credentials *cs, struct routes *rs, struct ledger *ledger);
 /* Cancels what runs (no on_end comes). */
 void calls_free(struct calls *cs);
 size_t calls_count(const struct calls *cs);

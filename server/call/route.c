@@ -235,6 +235,7 @@ routes_find(struct routes *r, const struct route_wish *wish, struct route *out, 
 	layer_default(r, &found);
 	if ((rc = elect(r, &found, err)) != 0)
 		goto out;
+	snprintf(found.scope, sizeof found.scope, "%s", scope != NULL ? scope : "");
 	if (named != NULL)
 		found.session = named->id;
 	else if (activated != NULL && found.layers[found.winner].kind == LAYER_ACTIVATED_SESSION)

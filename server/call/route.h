@@ -53,6 +53,7 @@ struct route {
 	size_t layer_count;
 	size_t winner;
 	char nick[65];   /* nickname of the target, "" = none */
+	char scope[257]; /* the request's, "" = none */
 	int64_t session; /* the test session whose key it uses and that counts it; 0 = none */
 };
 void route_init(struct route *r);

@@ -31,6 +31,7 @@ struct conn;
 struct credentials;
 struct keeper;
 struct loop;
+struct ledger;
 struct minted;
 struct mints;
 struct models;
@@ -61,6 +62,7 @@ struct rpc_parts {
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct minted *minted;
+	struct ledger *ledger;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;

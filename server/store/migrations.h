@@ -1,5 +1,5 @@
-/* migrations.h - the schemas of state.db and of usage.db, an append-only list each. A row that was released is
- * never edited; the database's user_version says how many it has seen. */
+/* migrations.h - the schemas of state.db and of usage.db, an append-only list each. A row that was released
+ * is never edited; the database's user_version says how many it has seen. */
 #ifndef SERVER_STORE_MIGRATIONS_H
 #define SERVER_STORE_MIGRATIONS_H
 

@@ -1,4 +1,5 @@
-/* store.h - state.db and usage.db: opening, transactions, schema (THREATS.md section 10). SQL lives in this folder only.
+/* store.h - state.db and usage.db: opening, transactions, schema (THREATS.md section 10). SQL lives in this
+ * folder only.
  *
  * Family headers beside this one (provider_rows.h, ...) read and write rows; they are called inside a
  * transaction of the caller when they write. Every function returns 0, MP_E_NOT_FOUND where a row may be

@@ -10,8 +10,8 @@ seconds_of(int64_t ms)
 	return ms >= 0 ? ms / 1000 : -((-ms + 999) / 1000);
 }
 
-/* The same wall time may come twice when the clocks are set back: an hour is counted by the offset that holds,
- * so that both are hours of their own. */
+/* The same wall time may come twice when the clocks are set back: an hour is counted by the offset that
+ * holds, so that both are hours of their own. */
 static int64_t
 hour_start(int64_t s)
 {

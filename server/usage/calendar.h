@@ -1,5 +1,5 @@
-/* calendar.h - where hours, days, weeks and months begin for the person at this machine: in local time. All in
- * milliseconds since the epoch. */
+/* calendar.h - where hours, days, weeks and months begin for the person at this machine: in local time.
+ * All in milliseconds since the epoch. */
 #ifndef SERVER_USAGE_CALENDAR_H
 #define SERVER_USAGE_CALENDAR_H
 

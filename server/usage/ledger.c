@@ -270,10 +270,10 @@ ledger_lost(const struct ledger *l)
 	return l->lost;
 }
 
-const char *
-ledger_path(const struct ledger *l)
+struct store *
+ledger_store(struct ledger *l)
 {
-	return store_path(l->store);
+	return l->store;
 }
 
 /* ---- asking ---- */

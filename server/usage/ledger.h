@@ -26,7 +26,7 @@ void ledger_add(struct ledger *l, const struct usage_row *row);
 /* Writes what waits. 0 or MP_E_...: it goes on waiting. */
 int ledger_flush(struct ledger *l);
 int64_t ledger_lost(const struct ledger *l);
-const char *ledger_path(const struct ledger *l);
+struct store *ledger_store(struct ledger *l); /* for backups; borrowed */
 
 /* ---- asking; what waits is written before ---- */
 

@@ -40,7 +40,7 @@ def test_a_stream_by_the_grammar(daemon, provider):
     assert a.text == "Grüße aus Tromsø 🌌"
     assert a.start["ref"] == "scripted:m1" and a.start["attempt"] == 1 and a.start["provider"] == "scripted"
     assert a.last["stop"] == "end"
-    assert a.last["usage"] == {"input_tokens": 7, "output_tokens": 3, "estimated": False}
+    assert a.last["usage"] == {"input_tokens": 7, "output_tokens": 3, "estimated": False, "cost_microusd": 0}
     assert a.last["first_token_ms"] >= 0 and a.last["duration_ms"] >= a.last["first_token_ms"]
     assert all(e["tag"] == "mine" for e in a.events)
 

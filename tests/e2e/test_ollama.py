@@ -79,7 +79,7 @@ def ask(d, p, answer=None, url=None, text="hi", **params):
 def test_a_stream_whatever_the_url_ends_in(daemon, ollama, end_of_url):
     a = ask(daemon, ollama, url=ollama.origin + end_of_url, options={"max_tokens": 9, "stop": ["END"], "extra": {"num_ctx": 8192, "keep_alive": "10m"}})
     assert a.text == "Hello 🌌" and a.last["stop"] == "end"
-    assert a.last["usage"] == {"input_tokens": 26, "output_tokens": 12, "estimated": False}
+    assert a.last["usage"] == {"input_tokens": 26, "output_tokens": 12, "estimated": False, "cost_microusd": 0}
     sent = ollama.chats[0].json
     assert sent["model"] == "qwen3:8b" and sent["stream"] is True and sent["keep_alive"] == "10m"
     assert sent["messages"] == [{"role": "user", "content": "hi"}]

@@ -581,7 +581,7 @@ def test_mpc_test_stop_extend_and_keep(lab):
     assert "(1 h left)" in mpc("extend", "30").out
     assert "23 h more" in mpc("extend", "1", "24h", check=2).err
     r = mpc("stop")
-    assert r.out.split("\n")[:2] == ["Ended test session 1 of lab:m1 (1 request).", "Back to echo:before (chosen everywhere, just now)."]
+    assert r.out.split("\n")[:2] == ["Ended test session 1 of lab:m1 (1 request, $0.00).", "Back to echo:before (chosen everywhere, just now)."]
     assert mpc("stop", check=3).err.startswith("mpc: no test session is open\n")
     assert "has ended (stopped)" in mpc("stop", "1", check=3).err
     # kept

@@ -29,6 +29,7 @@
 #include "server/call/call.h"
 #include "server/call/probe.h"
 #include "server/state/credentials.h"
+#include "server/usage/ledger.h"
 
 /* ---- the scripted provider ---- */
 
@@ -372,6 +373,7 @@ struct house {
 	struct models *models;
 	struct overrides *overrides;
 	struct sessions *sessions;
+	struct ledger *ledger;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;
@@ -441,6 +443,7 @@ house_open(void **state)
 	h->loop = loop_new();
 	assert_non_null(h->loop);
 	assert_int_equal(store_open(h->dir, &h->store, &err), 0);
+	assert_int_equal(ledger_open(h->dir, h->loop, &h->ledger, &err), 0);
 	assert_int_equal(vault_open(h->store, h->dir, &h->vault, &created, &err), 0);
 	h->changes = changes_new(h->store);
 	assert_int_equal(providers_new(h->store, h->changes, &h->providers, &err), 0);
@@ -456,7 +459,8 @@ house_open(void **state)
 	routes_use_sessions(h->routes, h->sessions);
 	h->upstream = upstream_new(h->loop);
 	assert_non_null(h->upstream);
-	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes);
+	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes,
+	    h->ledger);
 	h->probes = probes_new(h->loop, h->upstream, h->providers, h->credentials, h->calls);
 	probes_remember(h->probes, models_discovered(h->models), h->changes);
 	house_add_provider(h, "fake", AUTH_API_KEY, false);
@@ -483,6 +487,7 @@ house_close(void **state)
 	changes_free(h->changes);
 	vault_free(h->vault);
 	store_close(h->store);
+	ledger_free(h->ledger);
 	loop_free(h->loop);
 	vendor_stop(&h->vendor);
 	snprintf(command, sizeof(command), "rm -rf %s", h->dir);

@@ -28,6 +28,7 @@
 #include "server/rpc/server.h"
 #include "server/state/keeper.h"
 #include "server/state/settings.h"
+#include "server/usage/ledger.h"
 #include "server/vault/vault.h"
 
 #define MUST(condition) \
@@ -102,6 +103,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->started_ms = clock_wall_ms();
 	MUST((p->loop = loop_new()) != NULL);
 	MUST(store_open(o->dir, &p->store, &err) == 0);
+	MUST(ledger_open(o->dir, p->loop, &p->ledger, &err) == 0);
 	MUST(vault_open(p->store, o->dir, &p->vault, &created, &err) == 0);
 	MUST((p->changes = changes_new(p->store)) != NULL);
 	MUST(settings_new(p->store, p->changes, &p->settings, &err) == 0);
@@ -115,12 +117,13 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
 	routes_use_sessions(p->routes, p->sessions);
 	p->upstream = upstream_new(p->loop);
-	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes);
+	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes,
+	    p->ledger);
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	MUST(minted_new(p->store, p->changes, &p->minted, &err) == 0);
 	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
-	    NULL }, p->sessions, p->minted, p->changes, 0);
+	    NULL, NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
 	MUST((o->worker = worker_new(p->loop)) != NULL);
 	p->keeper = keeper_new(&(struct keeper_parts){ p->loop, o->worker, p->store, p->vault, p->changes,
@@ -173,6 +176,7 @@ office_close(struct office *o)
 	changes_free(p->changes);
 	vault_free(p->vault);
 	store_close(p->store);
+	ledger_free(p->ledger);
 	loop_free(p->loop);
 	log_close();
 	office_remove(o->dir);

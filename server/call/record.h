@@ -1,0 +1,31 @@
+/* record.h - what an attempt leaves in the ledger: gathered while it runs, written once at its end.
+ *
+ * Part of an attempt. What the provider did not tell of tokens is estimated from the text that went to and
+ * fro, and marked so; where nothing can be said it stays unknown. */
+#ifndef SERVER_CALL_RECORD_H
+#define SERVER_CALL_RECORD_H
+
+#include "server/call/attempt.h"
+#include "server/usage/ledger.h"
+
+struct record {
+	struct ledger *ledger; /* NULL = none */
+	const struct target *target;
+	const struct provider *provider; /* set when it is known; NULL = none of ours */
+	struct attempt_origin origin;
+	int64_t started_ms, first_ms; /* monotonic; first output, -1 = none yet */
+	int64_t prompt_bytes, answer_bytes;
+	char answered[128];
+	bool sent;
+	bool written;
+};
+
+/* Everything but the record is borrowed. */
+void record_begin(struct record *r, struct ledger *ledger, const struct target *target,
+    const struct attempt_origin *origin, const struct chat_request *chat);
+void record_event(struct record *r, const struct event *e);
+/* The first one counts. Completes usage: estimates, and what it costs. failure NULL = none that the provider
+ * or the way to it had part in. */
+void record_end(struct record *r, struct usage *usage, const char *outcome, const struct failure *failure);
+
+#endif
