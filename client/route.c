@@ -10,9 +10,32 @@ route_name(struct app *a, const struct value *route)
 {
 	const char *ref = app_member(a, route, "ref"), *nick = app_member(a, route, "nick");
 
+	const char *chain = app_member(a, route, "chain");
+
 	if (*ref == '\0')
 		return glyph_dash(a);
+	if (*chain != '\0' && !value_bool(value_get(route, "behind"), false))
+		return app_format(a, "@%s, now %s", chain, ref);
 	return *nick != '\0' ? app_format(a, "%s (%s)", ref, nick) : ref;
+}
+
+const char *
+route_chain(struct app *a, const struct value *targets)
+{
+	const char *all = "";
+
+	for (size_t i = 0; i < value_size(targets); i++) {
+		const struct value *t = value_at(targets, i);
+		const char *name = app_member(a, t, "nick");
+		bool passed = value_get(t, "code") != NULL;
+
+		if (*name == '\0')
+			name = app_member(a, t, "ref");
+		if (i > 0)
+			all = app_format(a, "%s %s ", all, glyph_arrow(a));
+		all = app_format(a, passed ? "%s(%s)" : "%s%s", all, name);
+	}
+	return all;
 }
 
 const struct value *

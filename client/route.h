@@ -8,12 +8,15 @@
 
 struct app;
 
-/* "openrouter:gpt-4 (gpt)" */
+/* "openrouter:gpt-4 (gpt)"; of a chain "@coding, now openrouter:gpt-4" */
 const char *route_name(struct app *a, const struct value *route);
 /* "everywhere, 3h ago", "in this terminal, 27 min left -> sonnet". `why` holds the layers (may be
  * NULL). */
 const char *route_why(
     struct app *a, const struct value *route, const struct value *why, int64_t now_ms);
+/* "sonnet -> or-sonnet -> local": the targets of a chain by their short names, those that are passed over in
+ * brackets. */
+const char *route_chain(struct app *a, const struct value *targets);
 /* The next layer that holds a choice below the winner; NULL = none. */
 const struct value *route_next(const struct value *why);
 /* What a layer is: "this request", "persistent, everywhere". */

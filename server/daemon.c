@@ -290,6 +290,7 @@ open_state(struct daemon *d, struct error *err)
 	    (r = credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
 	    err)) != 0 ||
 	    (r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
+	    (r = chains_new(p->store, p->changes, &p->chains, err)) != 0 ||
 	    (r = overrides_new(p->store, p->providers, p->changes, d->loop, &p->overrides, err)) != 0 ||
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
 	    &p->sessions, err)) != 0 ||
@@ -312,6 +313,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	if (p->routes == NULL || p->upstream == NULL)
 		return error_set(err, MP_E_INTERNAL, "the carriers cannot be set up");
 	routes_use_sessions(p->routes, p->sessions);
+	routes_use_chains(p->routes, p->chains);
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger);
@@ -406,6 +408,7 @@ daemon_free(struct daemon *d)
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
+	chains_free(p->chains);
 	models_free(p->models);
 	credentials_free(p->credentials);
 	providers_free(p->providers);

@@ -39,10 +39,24 @@ add_line(struct status *s, struct buf *out, const char *label, const char *value
 	buf_addc(out, '\n');
 }
 
+/* What is asked when the active target fails. */
+static void
+render_chain(struct status *s, const struct value *chain)
+{
+	const char *name = app_member(s->a, chain, "name");
+	const char *targets = route_chain(s->a, value_get(chain, "targets"));
+
+	if (s->a->form == FORM_PLAIN)
+		buf_addf(&s->route, "chain\t%s\t%s\n", name, targets);
+	else
+		buf_addf(&s->route, "%schain%s   @%s: %s\n", sgr_out(s->a, "1"), sgr_out(s->a, "0"), name,
+		    targets);
+}
+
 static void
 render_route(struct status *s, const struct value *result)
 {
-	const struct value *active = value_get(result, "active");
+	const struct value *active = value_get(result, "active"), *chain;
 	struct slice ref = value_slice(value_get(active, "ref"));
 
 	s->fresh = value_equals(value_get(active, "kind"), "default");
@@ -56,6 +70,8 @@ render_route(struct status *s, const struct value *result)
 	else
 		add_line(s, &s->route, "active", route_name(s->a, active),
 		    route_why(s->a, active, value_get(result, "why"), term_wall_ms()));
+	if ((chain = value_get(result, "chain")) != NULL)
+		render_chain(s, chain);
 	if (s->a->form == FORM_TEXT && value_get(result, "problem") != NULL)
 		buf_addf(&s->route, "%sproblem%s %s\n", sgr_out(s->a, "31"), sgr_out(s->a, "0"),
 		    route_problem(s->a, value_get(result, "problem")));
@@ -223,6 +239,31 @@ cmd_status(struct app *a)
 	return r;
 }
 
+/* The targets of the route in their order, each with the reason when it is passed over. */
+static void
+print_chain(struct app *a, const struct value *chain, int64_t position)
+{
+	const struct value *list = value_get(chain, "targets");
+
+	if (a->form == FORM_TEXT && chain != NULL)
+		printf("chain @%s%s\n", app_member(a, chain, "name"),
+		    value_bool(value_get(chain, "behind"), false) ? ", behind the choice" : "");
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *t = value_at(list, i);
+		const char *ref = app_member(a, t, "ref"), *why = app_member(a, t, "message");
+		bool now = (int64_t)i + 1 == position;
+
+		if (a->form == FORM_PLAIN)
+			printf("%s\tchain\t%s\t%s\t%s\n",
+			    now ? "active" : *why != '\0' ? "passed" : "set",
+			    app_member(a, chain, "name"), ref, why);
+		else
+			printf("%s %s%zu  %s%s%s%s\n", now ? glyph_active(a) : " ",
+			    now ? sgr_out(a, "1") : "", i + 1, ref, now ? sgr_out(a, "0") : "",
+			    *why != '\0' ? ", passed over: " : "", why);
+	}
+}
+
 static void
 print_layer(struct app *a, const struct value *layer, int64_t now)
 {
@@ -280,5 +321,6 @@ cmd_which(struct app *a)
 		    route_why(a, active, why, term_wall_ms()));
 	for (size_t i = 0; i < value_size(why); i++)
 		print_layer(a, value_at(why, i), term_wall_ms());
+	print_chain(a, value_get(result, "chain"), value_int(value_get(active, "position"), 0));
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "protocol/base/str.h"
+#include "server/call/plan.h"
 #include "server/call/resolve.h"
 #include "server/dialect/dialect.h"
 
@@ -17,6 +18,7 @@ struct routes {
 	struct overrides *os;
 	struct credentials *cs;
 	struct sessions *ss; /* NULL = none */
+	struct chains *chains; /* NULL = none */
 };
 
 struct routes *
@@ -44,6 +46,12 @@ routes_use_sessions(struct routes *r, struct sessions *ss)
 }
 
 void
+routes_use_chains(struct routes *r, struct chains *cs)
+{
+	r->chains = cs;
+}
+
+void
 route_init(struct route *r)
 {
 	memset(r, 0, sizeof *r);
@@ -55,6 +63,7 @@ route_clear(struct route *r)
 	target_clear(&r->target);
 	for (size_t i = 0; i < ROUTE_LAYERS; i++)
 		target_clear(&r->layers[i].target);
+	plan_clear(r);
 	route_init(r);
 }
 
@@ -89,6 +98,24 @@ layer_add(struct route *out, enum layer_kind kind, const char *scope)
 	return l;
 }
 
+/* The first target of a chain; false when the chain, or all it leads to, is gone. */
+static bool
+chain_first(struct routes *r, const char *name, struct target *out)
+{
+	const struct chain *c = r->chains != NULL ? chains_find(r->chains, name) : NULL;
+	struct route route;
+	bool found;
+
+	route_init(&route);
+	if (c != NULL)
+		plan_add_chain(&route, r->chains, r->ps, c);
+	found = route.step_count > 0;
+	if (found)
+		target_copy(out, &route.steps[0].target);
+	route_clear(&route);
+	return found;
+}
+
 /* The layer of an override; empty when none is in force or its provider is gone for now. */
 static void
 layer_override(struct routes *r, struct route *out, enum layer_kind kind, const char *scope,
@@ -98,9 +125,17 @@ layer_override(struct routes *r, struct route *out, enum layer_kind kind, const 
 	struct layer *l = layer_add(out, kind, scope);
 	const struct provider *p;
 
-	if (o == NULL || (p = providers_find_id(r->ps, o->provider_id)) == NULL)
+	if (o == NULL)
 		return;
-	resolve_model(p, o->model, o->label, &l->target);
+	if (o->chain != NULL) {
+		if (!chain_first(r, o->chain, &l->target))
+			return;
+		snprintf(l->chain, sizeof l->chain, "%s", o->chain);
+	} else {
+		if ((p = providers_find_id(r->ps, o->provider_id)) == NULL)
+			return;
+		resolve_model(p, o->model, o->label, &l->target);
+	}
 	l->set = true;
 	l->id = o->id;
 	l->since_ms = o->since_ms;
@@ -137,6 +172,44 @@ layer_default(struct routes *r, struct route *out)
 	l->set = true;
 }
 
+/* An ordinary prompt falls back; who named a target, or tests one, means that one. */
+static bool
+may_fall_back(enum layer_kind k)
+{
+	switch (k) {
+	case LAYER_SCOPE_TEMPORARY:
+	case LAYER_SCOPE_PERSISTENT:
+	case LAYER_GLOBAL_TEMPORARY:
+	case LAYER_GLOBAL_PERSISTENT:
+		return true;
+	case LAYER_REQUEST:
+	case LAYER_NAMED_SESSION:
+	case LAYER_ACTIVATED_SESSION:
+	case LAYER_DEFAULT:
+		return false;
+	}
+	return false;
+}
+
+/* The targets that the winner stands for. */
+static void
+plan(struct routes *r, const struct layer *winner, struct route *out)
+{
+	const char *name = winner->chain[0] != '\0' ? winner->chain : CHAIN_DEFAULT;
+	const struct chain *c = r->chains != NULL ? chains_find(r->chains, name) : NULL;
+
+	out->behind = winner->chain[0] == '\0';
+	if (out->behind)
+		plan_add(out, &winner->target);
+	if (c != NULL && (!out->behind || may_fall_back(winner->kind))) {
+		plan_add_chain(out, r->chains, r->ps, c);
+		out->fall_on = c->fall_on;
+		if (!out->behind || out->step_count > 1)
+			snprintf(out->chain, sizeof out->chain, "%s", name);
+	}
+	plan_settle(r, out);
+}
+
 static int
 elect(struct routes *r, struct route *out, struct error *err)
 {
@@ -147,7 +220,7 @@ elect(struct routes *r, struct route *out, struct error *err)
 			continue;
 		out->winner = i;
 		out->layers[i].won = true;
-		target_copy(&out->target, &out->layers[i].target);
+		plan(r, &out->layers[i], out);
 		e = models_find(r->ms, out->target.provider, out->target.model);
 		if (e != NULL && e->nick != NULL)
 			snprintf(out->nick, sizeof out->nick, "%s", e->nick);
@@ -178,7 +251,7 @@ layer_request(struct routes *r, struct route *out, const char *selector, const s
 	struct layer *l = layer_add(out, LAYER_REQUEST, "");
 	struct error ignored = ERROR_INIT;
 	char ref[330];
-	int rc = resolve_selector(r->ps, r->ms, selector, &l->target, NULL, err);
+	int rc = routes_choose(r, selector, &l->target, l->chain, NULL, err);
 
 	if (rc == MP_E_AMBIGUOUS && own != NULL) {
 		snprintf(ref, sizeof ref, "%s:%.256s", own->name, selector);
@@ -191,6 +264,9 @@ layer_request(struct routes *r, struct route *out, const char *selector, const s
 	l->set = true;
 	if (s == NULL)
 		return 0;
+	if (l->chain[0] != '\0')
+		return error_set(err, MP_E_ORIGIN, "a test session tries one target; @%s is a chain",
+		    l->chain);
 	if (own == NULL || strcmp(own->name, l->target.provider) != 0)
 		return elsewhere(s, own, &l->target, err);
 	target_set(&l->target, l->target.provider, l->target.model, l->target.upstream, s->label);
@@ -267,11 +343,63 @@ routes_count(struct routes *r, int64_t session, int64_t cost_microusd)
 	sessions_report(r->ss, session, cost_microusd);
 }
 
+static int
+choose_chain(struct routes *r, const char *name, struct target *out, char chain[65], char **why,
+    struct error *err)
+{
+	const struct chain *c = r->chains != NULL ? chains_find(r->chains, name) : NULL;
+	struct buf text = BUF_INIT;
+
+	if (c == NULL && r->chains != NULL)
+		return chains_unknown(r->chains, name, err);
+	if (c == NULL)
+		return error_set(err, MP_E_NOT_FOUND, "there is no chain @%.64s", name);
+	if (!chain_first(r, name, out))
+		return error_set(err, MP_E_NOT_FOUND, "no provider of chain @%s is there now", name);
+	snprintf(chain, 65, "%s", c->name);
+	if (why != NULL) {
+		buf_addf(&text, "chain of %zu", c->count);
+		*why = buf_steal(&text, NULL);
+	}
+	return 0;
+}
+
+int
+routes_choose(struct routes *r, const char *selector, struct target *out, char chain[65], char **why,
+    struct error *err)
+{
+	chain[0] = '\0';
+	if (selector[0] == '@' && name_valid(selector + 1))
+		return choose_chain(r, selector + 1, out, chain, why, err);
+	return resolve_selector(r->ps, r->ms, selector, out, why, err);
+}
+
+bool
+routes_chain(struct routes *r, const struct chain *c, struct route *out)
+{
+	route_clear(out);
+	plan_add_chain(out, r->chains, r->ps, c);
+	if (out->step_count == 0)
+		return false;
+	snprintf(out->chain, sizeof out->chain, "%s", c->name);
+	out->fall_on = c->fall_on;
+	plan_settle(r, out);
+	return true;
+}
+
 int
 routes_resolve(struct routes *r, const char *selector, struct target *out, char **why,
     struct error *err)
 {
-	return resolve_selector(r->ps, r->ms, selector, out, why, err);
+	char chain[65];
+
+	if (selector[0] != '@' || r->chains == NULL)
+		return resolve_selector(r->ps, r->ms, selector, out, why, err);
+	if (!name_valid(selector + 1) || chains_find(r->chains, selector + 1) == NULL)
+		return routes_choose(r, selector, out, chain, why, err);
+	error_field(err, "ref", "%.65s is a chain; this is about one target", selector);
+	error_hint(err, "name one of it: mpc chain show %.64s", selector + 1);
+	return MP_E_INVALID_PARAMS;
 }
 
 static int

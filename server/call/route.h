@@ -2,7 +2,12 @@
  *
  * Precedence, highest first (DESIGN.md section 3): the request's selector, the test session it names, the
  * scope's override, the activated test session, the global temporary override, the global persistent choice,
- * the default (the built-in echo). Chains join here in later versions.
+ * the default (the built-in echo).
+ *
+ * The choice is a target or a chain. A chain is a list of targets: the first that can serve now is the
+ * route's, those before it are passed over with the reason. Behind a target that an override chose lies the
+ * chain named "default", if there is one; a request's own selector and a test session mean their target
+ * alone.
  *
  * A request that names a session and a selector goes where the selector says, with the session's key, as long
  * as that is the session's provider; elsewhere it is refused (MP_E_ORIGIN): a session's key goes to
@@ -12,6 +17,7 @@
 
 #include "protocol/base/err.h"
 #include "server/model/target.h"
+#include "server/state/chains.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
@@ -25,6 +31,8 @@ struct routes *routes_new(struct providers *ps, struct models *ms, struct overri
 void routes_free(struct routes *r);
 /* From now on test sessions count (NULL = none). Borrowed. */
 void routes_use_sessions(struct routes *r, struct sessions *ss);
+/* The same for chains. */
+void routes_use_chains(struct routes *r, struct chains *cs);
 
 enum layer_kind {
 	LAYER_REQUEST,
@@ -45,10 +53,23 @@ struct layer {
 	int64_t id, since_ms, expires_ms; /* 0 = none */
 	int64_t rev;
 	char scope[257];
+	char chain[65]; /* the choice is this chain, target its first; "" = none */
 };
 #define ROUTE_LAYERS 8
-struct route {
+
+/* One of the targets of a route. */
+struct route_step {
 	struct target target; /* owned */
+	int passed;           /* why it is passed over: MP_E_..., 0 = it can serve */
+	char why[320];        /* the same for people */
+};
+struct route {
+	struct target target; /* owned; that of step `at` */
+	struct route_step *steps; /* owned; at least one */
+	size_t step_count, at;
+	char chain[65];       /* where the steps come from; "" = none, there is one step */
+	bool behind;          /* that chain only stands behind the choice, which is the first step */
+	uint64_t fall_on;     /* codes after which the next step is asked: chain_codes.h */
 	struct layer layers[ROUTE_LAYERS];
 	size_t layer_count;
 	size_t winner;
@@ -74,6 +95,11 @@ int routes_effective(struct routes *r, const char *selector, const char *scope, 
 /* What a selector means, without any override. *why (caller frees) is a sentence: "nickname of ...". */
 int routes_resolve(struct routes *r, const char *selector, struct target *out, char **why,
     struct error *err);
+/* The same for what may also be a chain: then its name is in chain, and target is its first. */
+int routes_choose(struct routes *r, const char *selector, struct target *out, char chain[65], char **why,
+    struct error *err);
+/* What a chain leads to, as a route without layers. False when nothing of it is there now. */
+bool routes_chain(struct routes *r, const struct chain *c, struct route *out);
 /* "persistent", "temporary", "session", "request", "default": Route.kind of PROTOCOL.md. */
 const char *layer_kind_name(enum layer_kind k);
 

@@ -11,6 +11,7 @@
 
 #include "server/document/node.h"
 #include "server/document/writer.h"
+#include "server/state/chains.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
@@ -25,6 +26,7 @@ struct document_parts {
 	struct providers *providers;
 	struct credentials *credentials;
 	struct models *models;
+	struct chains *chains;
 	struct overrides *overrides;
 	struct sessions *sessions;
 };

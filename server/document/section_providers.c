@@ -231,7 +231,7 @@ read_one(struct document_change *c, const struct node *m, struct wanted_list *l)
 static struct provider_house
 house_of(const struct document_parts *parts)
 {
-	return (struct provider_house){ parts->overrides, parts->sessions, parts->models,
+	return (struct provider_house){ parts->chains, parts->overrides, parts->sessions, parts->models,
 		parts->credentials };
 }
 
@@ -294,7 +294,9 @@ static int
 remove_own(struct document_change *c, const struct provider *p, struct error *err)
 {
 	const struct provider_house h = house_of(c->parts);
-	unsigned users = provider_users(&h, p) & ~(unsigned)(PROVIDER_HAS_MODEL | PROVIDER_HAS_MODELS);
+	/* what the document says itself is no loss */
+	const unsigned said = PROVIDER_HAS_MODEL | PROVIDER_HAS_MODELS | PROVIDER_HAS_CHAIN;
+	unsigned users = provider_users(&h, p) & ~said;
 	struct buf text = BUF_INIT;
 	bool reverted;
 	int r;

@@ -7,6 +7,7 @@
 #include "mpd_version.h"
 #include "server/base/loop.h"
 #include "server/call/route.h"
+#include "server/rpc/changed.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
@@ -15,7 +16,8 @@
 #define BIT(topic) (1u << (topic))
 /* What an effective route depends on. */
 #define ROUTE_CAUSES \
-	(BIT(TOPIC_ROUTE) | BIT(TOPIC_OVERRIDES) | BIT(TOPIC_PROVIDERS) | BIT(TOPIC_MODELS))
+	(BIT(TOPIC_ROUTE) | BIT(TOPIC_OVERRIDES) | BIT(TOPIC_PROVIDERS) | BIT(TOPIC_MODELS) | \
+	    BIT(TOPIC_CHAINS))
 
 /* Why something changed; owned strings. */
 struct cause {
@@ -113,114 +115,20 @@ pack_daemon(struct pack *p, const struct notifier *n)
 	pack_map_end(p);
 }
 
-/* "provider/label" or "provider:model": where the second part begins, the first copied to name. */
-static const char *
-split_key(const char *key, char separator, char name[65])
-{
-	const char *at = strchr(key, separator);
-
-	if (at == NULL || (size_t)(at - key) >= 65)
-		return NULL;
-	memcpy(name, key, (size_t)(at - key));
-	name[at - key] = '\0';
-	return at + 1;
-}
-
-static void
-pack_changed_model(struct pack *p, const struct rpc_parts *parts, const char *key)
-{
-	char name[65];
-	const char *model = split_key(key, ':', name);
-	const struct model_entry *entry;
-	const struct provider *pr;
-
-	if (model == NULL || (pr = providers_find(parts->providers, name)) == NULL ||
-	    (entry = models_find(parts->models, pr->name, model)) == NULL)
-		return;
-	pack_model(p, parts, pr, model, entry);
-}
-
-static void
-pack_changed_key(struct pack *p, const struct rpc_parts *parts, const char *key)
-{
-	char name[65];
-	const char *label = split_key(key, '/', name);
-	const struct credential *c;
-
-	if (label == NULL || (c = credentials_find(parts->credentials, name, label)) == NULL)
-		return;
-	pack_key(p, c);
-}
-
-/* Also one that has ended: what it was, and why it is no more. */
-static void
-pack_changed_session(struct pack *p, const struct rpc_parts *parts, const char *key)
-{
-	int64_t id = strtoll(key, NULL, 10);
-	const struct session *s = sessions_find(parts->sessions, id);
-
-	if (s == NULL)
-		s = sessions_ended(parts->sessions, id);
-	if (s != NULL)
-		pack_session(p, parts, s);
-}
-
-static void
-pack_changed_setting(struct pack *p, const struct rpc_parts *parts, const char *key)
-{
-	enum setting which;
-
-	if (setting_find(key, &which))
-		pack_setting(p, parts, which);
-}
-
 /* The value that an event carries; nothing for what is gone. */
 static void
 pack_change(struct notifier *n, const struct change *ch)
 {
-	const struct rpc_parts *parts = n->server->parts;
-	const struct override *o;
-	const struct provider *pr;
-	char active[sizeof n->active];
 	struct pack p;
 
 	buf_reset(&n->value, 4096);
 	if (ch->key == NULL || (ch->op == CHANGE_REMOVE && ch->topic != TOPIC_SESSIONS))
 		return;
 	pack_init(&p, &n->value);
-	switch (ch->topic) {
-	case TOPIC_SESSIONS:
-		pack_changed_session(&p, parts, ch->key);
-		break;
-	case TOPIC_PROVIDERS:
-		if ((pr = providers_find(parts->providers, ch->key)) != NULL) {
-			active_provider(parts, active, sizeof active);
-			pack_provider(&p, parts, pr, active);
-		}
-		break;
-	case TOPIC_MODELS:
-		pack_changed_model(&p, parts, ch->key);
-		break;
-	case TOPIC_KEYS:
-		pack_changed_key(&p, parts, ch->key);
-		break;
-	case TOPIC_OVERRIDES:
-		o = overrides_find(parts->overrides, ch->key, true);
-		if (o == NULL)
-			o = overrides_find(parts->overrides, ch->key, false);
-		if (o != NULL)
-			pack_override(&p, parts, o);
-		break;
-	case TOPIC_SETTINGS:
-		pack_changed_setting(&p, parts, ch->key);
-		break;
-	case TOPIC_DAEMON:
+	if (ch->topic == TOPIC_DAEMON)
 		pack_daemon(&p, n);
-		break;
-	case TOPIC_ROUTE:
-	case TOPIC_COUNT:
-		break;
-	}
+	else
+		changed_pack(&p, n->server->parts, ch);
 }
 
 /* The connection's own effective route, packed; empty when there is none. */
@@ -459,6 +367,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 		break;
 	case TOPIC_MODELS:
 		pack_models(p, parts);
+		break;
+	case TOPIC_CHAINS:
+		pack_chains(p, parts);
 		break;
 	case TOPIC_KEYS:
 		pack_keys(p, parts, NULL);

@@ -143,7 +143,7 @@ pack_models(struct pack *p, const struct rpc_parts *parts)
 
 /* ---- routes ---- */
 
-static void
+void
 pack_target(struct pack *p, const struct target *t)
 {
 	pack_ref(p, t->provider, t->model);
@@ -177,6 +177,12 @@ pack_route(struct pack *p, const struct route *r)
 	pack_target(p, &r->target);
 	if (r->nick[0] != '\0')
 		pack_kv_str(p, "nick", r->nick);
+	if (r->chain[0] != '\0') {
+		pack_kv_str(p, "chain", r->chain);
+		pack_kv_int(p, "position", (int64_t)r->at + 1);
+		if (r->behind)
+			pack_kv_bool(p, "behind", true);
+	}
 	pack_layer_facts(p, winner);
 	pack_map_end(p);
 }
@@ -214,8 +220,26 @@ pack_layer(struct pack *p, const struct layer *l)
 	pack_kv_bool(p, "won", l->won);
 	if (l->set)
 		pack_target(p, &l->target);
+	if (l->chain[0] != '\0')
+		pack_kv_str(p, "chain", l->chain);
 	pack_layer_facts(p, l);
 	pack_map_end(p);
+}
+
+/* The target in force of a chain, and its name. */
+static void
+pack_chosen_chain(struct pack *p, const struct rpc_parts *parts, const char *name)
+{
+	const struct chain *c = chains_find(parts->chains, name);
+	struct route route;
+
+	route_init(&route);
+	if (c != NULL && routes_chain(parts->routes, c, &route))
+		pack_target(p, &route.target);
+	else
+		pack_ref(p, "", "");
+	pack_kv_str(p, "chain", name);
+	route_clear(&route);
 }
 
 void
@@ -225,7 +249,10 @@ pack_override(struct pack *p, const struct rpc_parts *parts, const struct overri
 	const struct model_entry *e;
 
 	pack_map_begin(p);
-	pack_ref(p, pr != NULL ? pr->name : "", o->model);
+	if (o->chain != NULL)
+		pack_chosen_chain(p, parts, o->chain);
+	else
+		pack_ref(p, pr != NULL ? pr->name : "", o->model);
 	if (pr != NULL && (e = models_find(parts->models, pr->name, o->model)) != NULL)
 		pack_kv_str(p, "nick", e->nick);
 	if (o->label != NULL && o->label[0] != '\0' && strcmp(o->label, "default") != 0)

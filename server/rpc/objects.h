@@ -41,6 +41,15 @@ void pack_model(struct pack *p, const struct rpc_parts *parts, const struct prov
 /* A local model whose usable context is too small for serious work: the sentence, else false. */
 bool context_warning(const struct rpc_parts *parts, const struct provider *pr, const char *model,
     char *text, size_t size);
+/* "chain" and what its list is: the name, the codes it falls back on, the targets in their order, each with
+ * the reason when it is passed over. Nothing for a route without a chain. */
+void pack_route_chain(struct pack *p, const struct rpc_parts *parts, const struct route *r);
+/* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
+void pack_chain_members(struct pack *p, const struct rpc_parts *parts, const struct chain *c, bool with_rev);
+void pack_chain(struct pack *p, const struct rpc_parts *parts, const struct chain *c);
+void pack_chains(struct pack *p, const struct rpc_parts *parts);
+/* ref, provider, model and what else a target is. */
+void pack_target(struct pack *p, const struct target *t);
 /* The winner of a route. */
 void pack_route(struct pack *p, const struct route *r);
 void pack_layer(struct pack *p, const struct layer *l);

@@ -26,6 +26,7 @@
 
 struct backups;
 struct calls;
+struct chains;
 struct changes;
 struct conn;
 struct credentials;
@@ -59,6 +60,7 @@ struct rpc_parts {
 	struct providers *providers;
 	struct credentials *credentials;
 	struct models *models;
+	struct chains *chains;
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct minted *minted;

@@ -360,6 +360,7 @@ is_configuration(enum topic t)
 	switch (t) {
 	case TOPIC_PROVIDERS:
 	case TOPIC_MODELS:
+	case TOPIC_CHAINS:
 	case TOPIC_SETTINGS:
 		return true;
 	case TOPIC_ROUTE:

@@ -7,16 +7,22 @@
 #include "server/base/clock.h"
 #include "server/store/rows.h"
 
+#define ITEMS_MAX 4096
+#define SCOPE_MAX_BYTES 256
+#define MODEL_MAX_BYTES 256
+#define TTL_MAX_MS (INT64_C(10) * 366 * 24 * 3600 * 1000)
+
 struct override_item *
-override_item_new(const char *scope, const struct provider *p, const char *model, const char *label,
-    bool temporary, int64_t ttl_ms)
+override_item_new(const char *scope, const struct override_choice *what, bool temporary,
+    int64_t ttl_ms)
 {
 	struct override_item *i = xcalloc(1, sizeof *i);
 
 	i->o.scope = xstrdup(scope);
-	i->o.provider_id = xstrdup(p->id);
-	i->o.model = xstrdup(model);
-	i->o.label = xstrdup(label != NULL ? label : "default");
+	i->o.provider_id = xstrdup(what->provider != NULL ? what->provider->id : "");
+	i->o.model = xstrdup(what->chain == NULL ? what->model : "");
+	i->o.label = xstrdup(what->label != NULL ? what->label : "default");
+	i->o.chain = xstrdup(what->chain);
 	i->o.temporary = temporary;
 	i->o.since_ms = clock_wall_ms();
 	i->boot_id = xstrdup(temporary ? clock_boot_id() : "");
@@ -38,6 +44,7 @@ override_item_copy(const struct override_item *from)
 	i->o.provider_id = xstrdup(from->o.provider_id);
 	i->o.model = xstrdup(from->o.model);
 	i->o.label = xstrdup(from->o.label);
+	i->o.chain = xstrdup(from->o.chain);
 	i->boot_id = xstrdup(from->boot_id);
 	return i;
 }
@@ -51,6 +58,7 @@ override_item_free(struct override_item *i)
 	free((char *)i->o.provider_id);
 	free((char *)i->o.model);
 	free((char *)i->o.label);
+	free((char *)i->o.chain);
 	free(i->boot_id);
 	free(i);
 }
@@ -89,7 +97,9 @@ override_same(const struct override_item *a, const struct override_item *b, bool
 	return a->o.temporary == b->o.temporary
 	    && (!same_end || a->o.expires_ms == b->o.expires_ms)
 	    && strcmp(a->o.provider_id, b->o.provider_id) == 0
-	    && strcmp(a->o.model, b->o.model) == 0 && strcmp(a->o.label, b->o.label) == 0;
+	    && strcmp(a->o.model, b->o.model) == 0 && strcmp(a->o.label, b->o.label) == 0
+	    && (a->o.chain == NULL) == (b->o.chain == NULL)
+	    && (a->o.chain == NULL || strcmp(a->o.chain, b->o.chain) == 0);
 }
 
 static int
@@ -138,6 +148,7 @@ load_row(void *arg, const struct override_row *row)
 	i->o.provider_id = text_or(row->provider_id, "");
 	i->o.model = text_or(row->model, "");
 	i->o.label = text_or(row->label, "default");
+	i->o.chain = xstrdup(row->chain);
 	i->o.since_ms = row->since_ms;
 	i->o.expires_ms = row->expires_ms;
 	i->o.rev = row->rev;
@@ -145,6 +156,29 @@ load_row(void *arg, const struct override_row *row)
 	i->expires_boot_ms = row->expires_boot_ms;
 	i->previous = row->previous;
 	append(l, i);
+}
+
+int
+override_list_check(const struct override_list *l, const char *scope,
+    const struct override_choice *what, int64_t ttl_ms, struct error *err)
+{
+	size_t n = strlen(scope);
+
+	if (n > SCOPE_MAX_BYTES || !utf8_valid(scope, n))
+		return error_field(err, "scope", "a scope is text of at most %d bytes", SCOPE_MAX_BYTES);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)scope[i] < 0x20 || scope[i] == 0x7f)
+			return error_field(err, "scope", "a scope holds no control characters");
+	if (what->chain == NULL && (*what->model == '\0' || strlen(what->model) > MODEL_MAX_BYTES))
+		return error_field(err, "ref", "a model id has 1 to %d bytes", MODEL_MAX_BYTES);
+	if (ttl_ms < 0 || ttl_ms > TTL_MAX_MS)
+		return error_field(err, "ttl_ms", "ttl_ms must be between 1 ms and 10 years");
+	if (l->count >= ITEMS_MAX) {
+		error_set(err, MP_E_TOO_MANY, "too many scopes hold a choice of their own");
+		error_hint(err, "clear some: mpc switch --clear --scope NAME");
+		return MP_E_TOO_MANY;
+	}
+	return 0;
 }
 
 int
@@ -192,6 +226,7 @@ override_list_put(struct override_list *l, struct override_item *i, int64_t rev)
 		.provider_id = i->o.provider_id,
 		.model = i->o.model,
 		.label = i->o.label,
+		.chain = i->o.chain,
 		.since_ms = i->o.since_ms,
 		.expires_ms = i->o.expires_ms,
 		.expires_boot_ms = i->expires_boot_ms,
@@ -227,5 +262,37 @@ override_list_delete(struct override_list *l, struct override_item *i)
 		break;
 	}
 	override_item_free(i);
+	return 0;
+}
+
+int
+override_list_forget_previous(struct override_list *l, const char *scope)
+{
+	struct override_item *i;
+	int r;
+
+	for (int k = 0; k < 2; k++)
+		while ((i = override_list_find(l, scope, k == 1, true)) != NULL)
+			if ((r = override_list_delete(l, i)) != 0)
+				return r;
+	return 0;
+}
+
+int
+override_list_swap(struct override_list *l, struct override_item *now, struct override_item *before,
+    int64_t rev)
+{
+	struct override_item *pair[2] = { now, before };
+	int r;
+
+	if (override_same(now, before, true))
+		return 0;
+	for (int k = 0; k < 2; k++) {
+		if (pair[k] == NULL)
+			continue;
+		pair[k]->previous = !pair[k]->previous;
+		if ((r = override_list_put(l, pair[k], rev)) != 0)
+			return r;
+	}
 	return 0;
 }

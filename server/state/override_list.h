@@ -23,9 +23,15 @@ struct override_list {
 	size_t count;
 };
 
+/* What is chosen: a provider's model, or a chain. label NULL = "default". */
+struct override_choice {
+	const struct provider *provider; /* NULL with a chain */
+	const char *model, *label;
+	const char *chain;
+};
 /* A new one outside the list. ttl_ms 0 = no end of its own. */
-struct override_item *override_item_new(const char *scope, const struct provider *p,
-    const char *model, const char *label, bool temporary, int64_t ttl_ms);
+struct override_item *override_item_new(const char *scope, const struct override_choice *what,
+    bool temporary, int64_t ttl_ms);
 /* The same choice as a new one outside the list. */
 struct override_item *override_item_copy(const struct override_item *from);
 void override_item_free(struct override_item *i);
@@ -37,6 +43,9 @@ int64_t override_left_ms(const struct override_item *i);
 /* Both NULL, or the same target of the same kind; same_end: with the same end, too. */
 bool override_same(const struct override_item *a, const struct override_item *b, bool same_end);
 
+/* Whether this could be added: MP_E_INVALID_PARAMS, MP_E_TOO_MANY. */
+int override_list_check(const struct override_list *l, const char *scope,
+    const struct override_choice *what, int64_t ttl_ms, struct error *err);
 int override_list_load(struct override_list *l, struct store *store); /* replaces what is there */
 void override_list_clear(struct override_list *l);
 /* Alive ones only. NULL = none. */
@@ -47,6 +56,11 @@ int override_list_add(struct override_list *l, struct override_item *i, int64_t 
 /* Stores what was changed in an item of the list; sort afterwards when `previous` was. */
 int override_list_put(struct override_list *l, struct override_item *i, int64_t rev);
 int override_list_delete(struct override_list *l, struct override_item *i);
+/* The scope's state before is nothing any more. */
+int override_list_forget_previous(struct override_list *l, const char *scope);
+/* Swaps the marks of one kind, unless both sides say the same: then the one in force keeps its id. */
+int override_list_swap(struct override_list *l, struct override_item *now, struct override_item *before,
+    int64_t rev);
 void override_list_sort(struct override_list *l);
 
 #endif

@@ -12,10 +12,6 @@
 #include "server/base/log.h"
 #include "server/state/override_list.h"
 
-#define ITEMS_MAX 4096
-#define SCOPE_MAX_BYTES 256
-#define MODEL_MAX_BYTES 256
-#define TTL_MAX_MS (INT64_C(10) * 366 * 24 * 3600 * 1000)
 /* While one with an end is in force we look this often: a timer stands still in suspend and does not see the
  * clock being set, and everyone is to know the end within a second. */
 #define TICK_MS 500
@@ -260,32 +256,43 @@ overrides_scope_rev(const struct overrides *os, const char *scope)
 	return rev;
 }
 
-bool
-overrides_uses_provider(const struct overrides *os, const struct provider *p)
+static bool
+is_of_provider(const struct override *o, const void *p)
+{
+	return strcmp(o->provider_id, ((const struct provider *)p)->id) == 0;
+}
+
+static bool
+is_of_chain(const struct override *o, const void *name)
+{
+	return o->chain != NULL && strcmp(o->chain, name) == 0;
+}
+
+static bool
+uses(const struct overrides *os, bool (*is_of)(const struct override *o, const void *what), const void *what)
 {
 	for (size_t k = 0; k < os->list.count; k++) {
 		struct override_item *i = os->list.items[k];
 
-		if (!i->previous && strcmp(i->o.provider_id, p->id) == 0 && alive(os, i))
+		if (!i->previous && is_of(&i->o, what) && alive(os, i))
 			return true;
 	}
 	return false;
 }
 
-/* ---- changing ---- */
-
-static int
-forget_previous(struct overrides *os, const char *scope)
+bool
+overrides_uses_provider(const struct overrides *os, const struct provider *p)
 {
-	struct override_item *i;
-	int r;
-
-	for (int k = 0; k < 2; k++)
-		while ((i = override_list_find(&os->list, scope, k == 1, true)) != NULL)
-			if ((r = override_list_delete(&os->list, i)) != 0)
-				return r;
-	return 0;
+	return uses(os, is_of_provider, p);
 }
+
+bool
+overrides_uses_chain(const struct overrides *os, const char *chain)
+{
+	return uses(os, is_of_chain, chain);
+}
+
+/* ---- changing ---- */
 
 /* What was in force becomes the previous state; what stays in force leaves a copy there. */
 static int
@@ -310,7 +317,7 @@ static int
 advance(struct overrides *os, const char *scope, struct override_item *next[2])
 {
 	struct override_item *fresh[2] = { NULL, NULL }, *old;
-	int r = forget_previous(os, scope);
+	int r = override_list_forget_previous(&os->list, scope);
 
 	for (int k = 0; k < 2; k++)
 		if (next[k] != NULL && next[k]->o.id == 0)
@@ -331,29 +338,6 @@ advance(struct overrides *os, const char *scope, struct override_item *next[2])
 	return r;
 }
 
-static int
-check_set(const struct overrides *os, const char *scope, const char *model, int64_t ttl_ms,
-    struct error *err)
-{
-	size_t n = strlen(scope);
-
-	if (n > SCOPE_MAX_BYTES || !utf8_valid(scope, n))
-		return error_field(err, "scope", "a scope is text of at most %d bytes", SCOPE_MAX_BYTES);
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)scope[i] < 0x20 || scope[i] == 0x7f)
-			return error_field(err, "scope", "a scope holds no control characters");
-	if (*model == '\0' || strlen(model) > MODEL_MAX_BYTES)
-		return error_field(err, "ref", "a model id has 1 to %d bytes", MODEL_MAX_BYTES);
-	if (ttl_ms < 0 || ttl_ms > TTL_MAX_MS)
-		return error_field(err, "ttl_ms", "ttl_ms must be between 1 ms and 10 years");
-	if (os->list.count >= ITEMS_MAX) {
-		error_set(err, MP_E_TOO_MANY, "too many scopes hold a choice of their own");
-		error_hint(err, "clear some: mpc switch --clear --scope NAME");
-		return MP_E_TOO_MANY;
-	}
-	return 0;
-}
-
 /* Chosen already: "the one before" must not become the same one, so only its end moves. */
 static int
 renew(struct overrides *os, struct override_item *now, struct override_item *fresh)
@@ -365,20 +349,20 @@ renew(struct overrides *os, struct override_item *now, struct override_item *fre
 	return override_list_put(&os->list, now, changes_next_rev(os->changes));
 }
 
-int
-overrides_set(struct overrides *os, const char *scope, const struct provider *p, const char *model,
-    const char *label, bool temporary, int64_t ttl_ms, struct error *err)
+static int
+set(struct overrides *os, const char *scope, const struct override_choice *what, bool temporary,
+    int64_t ttl_ms, struct error *err)
 {
 	struct override_item *next[2] = { NULL, NULL }, *fresh, *now;
 	bool same, lone;
 	int r;
 
 	scope = scope != NULL ? scope : "";
-	if ((r = check_set(os, scope, model, ttl_ms, err)) != 0
+	if ((r = override_list_check(&os->list, scope, what, ttl_ms, err)) != 0
 	    || (r = stored(os, sweep(os), err)) != 0)
 		return r;
 	temporary = temporary || ttl_ms > 0;
-	fresh = override_item_new(scope, p, model, label, temporary, ttl_ms);
+	fresh = override_item_new(scope, what, temporary, ttl_ms);
 	now = override_list_find(&os->list, scope, temporary, false);
 	same = now != NULL && override_same(now, fresh, false);
 	lone = temporary || override_list_find(&os->list, scope, true, false) == NULL;
@@ -389,6 +373,24 @@ overrides_set(struct overrides *os, const char *scope, const struct provider *p,
 		next[0] = override_list_find(&os->list, scope, false, false);
 	next[temporary ? 1 : 0] = fresh;
 	return stored(os, advance(os, scope, next), err);
+}
+
+int
+overrides_set(struct overrides *os, const char *scope, const struct provider *p, const char *model,
+    const char *label, bool temporary, int64_t ttl_ms, struct error *err)
+{
+	const struct override_choice what = { p, model, label, NULL };
+
+	return set(os, scope, &what, temporary, ttl_ms, err);
+}
+
+int
+overrides_set_chain(struct overrides *os, const char *scope, const char *chain, bool temporary,
+    int64_t ttl_ms, struct error *err)
+{
+	const struct override_choice what = { NULL, "", NULL, chain };
+
+	return set(os, scope, &what, temporary, ttl_ms, err);
 }
 
 int
@@ -429,25 +431,6 @@ overrides_clear_id(struct overrides *os, int64_t id, struct error *err)
 	return stored(os, advance(os, i->o.scope, next), err);
 }
 
-/* Swaps the marks of one kind, unless both sides say the same: then the one in force keeps its id. */
-static int
-swap(struct overrides *os, struct override_item *now, struct override_item *before)
-{
-	struct override_item *pair[2] = { now, before };
-	int r;
-
-	if (override_same(now, before, true))
-		return 0;
-	for (int k = 0; k < 2; k++) {
-		if (pair[k] == NULL)
-			continue;
-		pair[k]->previous = !pair[k]->previous;
-		if ((r = override_list_put(&os->list, pair[k], changes_next_rev(os->changes))) != 0)
-			return r;
-	}
-	return 0;
-}
-
 int
 overrides_undo(struct overrides *os, const char *scope, struct error *err)
 {
@@ -470,22 +453,24 @@ overrides_undo(struct overrides *os, const char *scope, struct error *err)
 	}
 	note(os, CHANGE_SET, scope);
 	for (int k = 0; k < 2; k++)
-		if ((r = stored(os, swap(os, now[k], before[k]), err)) != 0)
+		if ((r = stored(os, override_list_swap(&os->list, now[k], before[k],
+		                      changes_next_rev(os->changes)), err)) != 0)
 			return r;
 	override_list_sort(&os->list);
 	arm(os);
 	return 0;
 }
 
-int
-overrides_remove_provider(struct overrides *os, const struct provider *p, struct error *err)
+static int
+remove_all(struct overrides *os, bool (*is_of)(const struct override *o, const void *what),
+    const void *what, struct error *err)
 {
 	int r;
 
 	for (size_t k = os->list.count; k-- > 0;) {
 		struct override_item *i = os->list.items[k];
 
-		if (strcmp(i->o.provider_id, p->id) != 0)
+		if (!is_of(&i->o, what))
 			continue;
 		if (!i->previous)
 			note(os, CHANGE_REMOVE, i->o.scope);
@@ -494,4 +479,16 @@ overrides_remove_provider(struct overrides *os, const struct provider *p, struct
 	}
 	arm(os);
 	return 0;
+}
+
+int
+overrides_remove_provider(struct overrides *os, const struct provider *p, struct error *err)
+{
+	return remove_all(os, is_of_provider, p, err);
+}
+
+int
+overrides_remove_chain(struct overrides *os, const char *chain, struct error *err)
+{
+	return remove_all(os, is_of_chain, chain, err);
 }

@@ -2,8 +2,8 @@
  *
  * A scope ("" = global) holds at most one persistent and one temporary override in force; the temporary one
  * outranks. A temporary one ends when cleared, when its time is up, or when the machine reboots, and
- * survives everything else. Nothing but set, clear, undo, expiry and the removal of its provider ever
- * touches an override. */
+ * survives everything else. Nothing but set, clear, undo, expiry and the removal of its provider or chain
+ * ever touches an override. */
 #ifndef SERVER_STATE_OVERRIDES_H
 #define SERVER_STATE_OVERRIDES_H
 
@@ -21,6 +21,7 @@ struct override {
 	const char *provider_id;
 	const char *model;
 	const char *label;
+	const char *chain; /* the choice is that chain, provider_id and model are ""; NULL = none */
 	int64_t since_ms, expires_ms; /* expires_ms 0 = none */
 	int64_t rev;
 };
@@ -43,6 +44,9 @@ int64_t overrides_scope_rev(const struct overrides *os, const char *scope);
  * undo. */
 int overrides_set(struct overrides *os, const char *scope, const struct provider *p, const char *model,
     const char *label, bool temporary, int64_t ttl_ms, struct error *err);
+/* The same for a chain, by its name. */
+int overrides_set_chain(struct overrides *os, const char *scope, const char *chain, bool temporary,
+    int64_t ttl_ms, struct error *err);
 /* Clears both kinds of a scope, or one by id. MP_E_NOT_FOUND when there is nothing. */
 int overrides_clear(struct overrides *os, const char *scope, struct error *err);
 int overrides_clear_id(struct overrides *os, int64_t id, struct error *err);
@@ -50,5 +54,7 @@ int overrides_clear_id(struct overrides *os, int64_t id, struct error *err);
 int overrides_undo(struct overrides *os, const char *scope, struct error *err);
 int overrides_remove_provider(struct overrides *os, const struct provider *p, struct error *err);
 bool overrides_uses_provider(const struct overrides *os, const struct provider *p);
+int overrides_remove_chain(struct overrides *os, const char *chain, struct error *err);
+bool overrides_uses_chain(const struct overrides *os, const char *chain);
 
 #endif

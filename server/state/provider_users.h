@@ -3,6 +3,7 @@
 #define SERVER_STATE_PROVIDER_USERS_H
 
 #include "protocol/base/buf.h"
+#include "server/state/chains.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
@@ -14,10 +15,12 @@ enum provider_user {
 	PROVIDER_HAS_MODELS = 4, /* more than one */
 	PROVIDER_HAS_KEY = 8,
 	PROVIDER_HAS_SESSION = 16,
+	PROVIDER_HAS_CHAIN = 32,
 };
 
 /* Where to look. */
 struct provider_house {
+	struct chains *chains;
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct models *models;
@@ -25,7 +28,7 @@ struct provider_house {
 };
 
 unsigned provider_users(const struct provider_house *h, const struct provider *p);
-/* Appends them in words: "a live choice, a test session, models, a stored key". */
+/* Appends them in words: "a live choice, a place in a chain, a test session, models, a stored key". */
 void provider_users_text(unsigned users, struct buf *out);
 /* Inside changes_begin/commit: all of it goes; afterwards provider_users_scrub. */
 int provider_users_remove(const struct provider_house *h, const struct provider *p, struct error *err);

@@ -158,6 +158,24 @@ static const struct migration migrations[] = {
 	    ") STRICT;" },
 	{ "key slots that a command opens",
 	    "ALTER TABLE key_slots ADD COLUMN source TEXT NOT NULL DEFAULT '';" },
+
+	/* a link is a target, or without a provider the name of another chain */
+	{ "fallback chains",
+	    "CREATE TABLE chains ("
+	    " name TEXT PRIMARY KEY NOT NULL,"
+	    " fall_on TEXT NOT NULL," /* codes, space separated */
+	    " rev INTEGER NOT NULL"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "CREATE TABLE chain_links ("
+	    " chain TEXT NOT NULL,"
+	    " position INTEGER NOT NULL,"
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT NOT NULL,"
+	    " PRIMARY KEY (chain, position)"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "ALTER TABLE overrides ADD COLUMN chain TEXT;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

@@ -4,7 +4,7 @@
 
 #define COLUMNS \
 	"id, scope, temporary, provider_id, model, label, since_ms, expires_ms, expires_boot_ms, " \
-	"boot_id, previous, rev"
+	"boot_id, previous, rev, chain"
 
 int
 store_override_each(struct store *s, void (*each)(void *arg, const struct override_row *row),
@@ -29,6 +29,7 @@ store_override_each(struct store *s, void (*each)(void *arg, const struct overri
 			.boot_id = query_col_text(&q, 9),
 			.previous = query_col_bool(&q, 10),
 			.rev = query_col_int(&q, 11),
+			.chain = query_col_text(&q, 12),
 		};
 
 		each(arg, &row);
@@ -41,7 +42,7 @@ int
 store_override_put(struct store *s, const struct override_row *row, int64_t *id)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO overrides (" COLUMNS ") VALUES "
-				  "(nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+				  "(nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 	struct query q;
 	int r;
 
@@ -58,6 +59,7 @@ store_override_put(struct store *s, const struct override_row *row, int64_t *id)
 	query_text(&q, row->boot_id);
 	query_int(&q, row->previous);
 	query_int(&q, row->rev);
+	query_text(&q, row->chain);
 	if ((r = query_run(&q, NULL)) == 0 && id != NULL)
 		*id = row->id != 0 ? row->id : sqlite3_last_insert_rowid(s->db);
 	return r;

@@ -129,6 +129,7 @@ struct override_row {
 	const char *provider_id;
 	const char *model; /* as chosen: alias or upstream id */
 	const char *label;
+	const char *chain; /* the choice is that chain, provider_id and model are ""; NULL = none */
 	int64_t since_ms;
 	int64_t expires_ms;      /* wall clock; 0 = no end of its own */
 	int64_t expires_boot_ms; /* the same moment in clock_boot_ms; 0 = none */
@@ -140,6 +141,27 @@ int store_override_each(struct store *s, void (*each)(void *arg, const struct ov
     void *arg);
 int store_override_put(struct store *s, const struct override_row *row, int64_t *id);
 int store_override_delete(struct store *s, int64_t id);
+
+/* ---- fallback chains, each with its links in order ---- */
+struct chain_row {
+	const char *name;
+	const char *fall_on; /* wire codes, space separated */
+	int64_t rev;
+};
+struct chain_link_row {
+	const char *chain;
+	int64_t position;        /* from 1 */
+	const char *provider_id; /* "" = another chain */
+	const char *model;       /* as chosen; or the name of that chain */
+};
+/* Sorted by name, and by chain and position. */
+int store_chain_each(struct store *s, void (*each)(void *arg, const struct chain_row *row), void *arg);
+int store_chain_link_each(struct store *s, void (*each)(void *arg, const struct chain_link_row *row),
+    void *arg);
+int store_chain_put(struct store *s, const struct chain_row *row); /* key: name */
+int store_chain_link_put(struct store *s, const struct chain_link_row *row);
+int store_chain_links_delete(struct store *s, const char *chain);
+int store_chain_delete(struct store *s, const char *name); /* with its links */
 
 /* ---- test sessions; their own keys are credentials labelled session-ID ---- */
 struct session_row {

@@ -7,6 +7,7 @@ from harness.rpc import Closed, Rpc, RpcError
 
 # A valid value for each required parameter, so that the one under test is the only wrong one.
 VALID = {
+    "refs": ["echo:x"],
     "base_url": "http://127.0.0.1:9/v1",
     "name": "echo", "provider": "echo", "ref": "echo:echo", "text": "x", "set": {"enabled": True}, "model": "echo", "nick": "nick",
     "msgid": 1, "path": "/nowhere/b.tar", "new": "correct horse", "stream": 1, "id": 1, "duration_ms": 60000, "secret": "sk-0123456789abcdefghij",

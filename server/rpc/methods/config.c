@@ -18,6 +18,7 @@ parts_of(const struct rpc_request *req)
 		.providers = p->providers,
 		.credentials = p->credentials,
 		.models = p->models,
+		.chains = p->chains,
 		.overrides = p->overrides,
 		.sessions = p->sessions,
 	};

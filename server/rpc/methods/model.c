@@ -368,13 +368,13 @@ rpc_model_resolve(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
 	struct error err = ERROR_INIT;
-	char ref[400], *why = NULL;
+	char ref[400], chain[65], *why = NULL;
 	struct rpc_answer a;
 	struct target t;
 	struct pack *p;
 
 	target_init(&t);
-	if (routes_resolve(parts->routes, rpc_str(req, "text"), &t, &why, &err) != 0) {
+	if (routes_choose(parts->routes, rpc_str(req, "text"), &t, chain, &why, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 	} else {
 		p = rpc_result(req);
@@ -382,6 +382,7 @@ rpc_model_resolve(struct rpc_request *req)
 		pack_kv_str(p, "provider", t.provider);
 		pack_kv_str(p, "model", t.model);
 		pack_kv_str(p, "upstream", t.upstream);
+		pack_kv_str(p, "chain", chain[0] != '\0' ? chain : NULL);
 		pack_kv_str(p, "why", why != NULL ? why : "");
 		a = rpc_ok(req);
 	}

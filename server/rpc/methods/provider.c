@@ -148,7 +148,7 @@ changed_meanwhile(struct rpc_request *req, const struct provider *pr)
 static struct provider_house
 house_of(const struct rpc_parts *parts)
 {
-	return (struct provider_house){ parts->overrides, parts->sessions, parts->models,
+	return (struct provider_house){ parts->chains, parts->overrides, parts->sessions, parts->models,
 		parts->credentials };
 }
 

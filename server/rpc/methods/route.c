@@ -43,6 +43,7 @@ rpc_route_get(struct rpc_request *req)
 	for (size_t i = 0; i < route.layer_count; i++)
 		pack_layer(p, &route.layers[i]);
 	pack_array_end(p);
+	pack_route_chain(p, parts, &route);
 	pack_kv_bool(p, "ready", ready == 0);
 	if (ready != 0) {
 		pack_str(p, "problem");
@@ -98,19 +99,23 @@ pack_choice_warnings(struct pack *p, const struct rpc_parts *parts, const struct
 }
 
 static int
-store_choice(struct rpc_request *req, const char *scope, const struct target *t, struct error *err)
+store_choice(struct rpc_request *req, const char *scope, const struct target *t, const char *chain,
+    struct error *err)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
 	int64_t ttl_ms = rpc_int(req, "ttl_ms", 0);
 	const struct provider *pr = providers_find(parts->providers, t->provider);
+	bool temporary = rpc_bool(req, "temporary", false) || ttl_ms > 0;
 	int r;
 
 	if (pr == NULL)
 		return error_set(err, MP_E_NOT_FOUND, "unknown provider \"%s\"", t->provider);
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	r = overrides_set(parts->overrides, scope, pr, t->model, t->label,
-	    rpc_bool(req, "temporary", false) || ttl_ms > 0, ttl_ms, err);
+	if (chain[0] != '\0')
+		r = overrides_set_chain(parts->overrides, scope, chain, temporary, ttl_ms, err);
+	else
+		r = overrides_set(parts->overrides, scope, pr, t->model, t->label, temporary, ttl_ms, err);
 	/* a switch everywhere takes effect at once, so it steps over an activated test session */
 	if (r == 0 && scope[0] == '\0' && !rpc_bool(req, "keep_session", false))
 		sessions_deactivate(parts->sessions, &r, err);
@@ -131,15 +136,15 @@ rpc_route_set(struct rpc_request *req)
 	struct switching s;
 	struct rpc_answer a;
 	struct target target;
-	char *meaning = NULL;
+	char *meaning = NULL, chain[65];
 	struct pack *p;
 
 	if (rpc_has(req, "if_rev") && rpc_int(req, "if_rev", -1) != rev)
 		return changed_meanwhile(req, scope, rev);
 	target_init(&target);
 	switching_begin(&s, req, scope);
-	if (routes_resolve(parts->routes, rpc_str(req, "ref"), &target, &meaning, &err) != 0 ||
-	    store_choice(req, scope, &target, &err) != 0 ||
+	if (routes_choose(parts->routes, rpc_str(req, "ref"), &target, chain, &meaning, &err) != 0 ||
+	    store_choice(req, scope, &target, chain, &err) != 0 ||
 	    (p = switching_result(&s, &err)) == NULL) {
 		a = rpc_fail_err(req, &err);
 		goto out;

@@ -147,6 +147,7 @@ pack_hello(struct pack *p, const struct rpc_parts *parts)
 	pack_str(p, "tools");
 	pack_str(p, "attachments");
 	pack_str(p, "sessions");
+	pack_str(p, "chains");
 	if (vault_is_locked(parts->vault))
 		pack_str(p, "vault.locked");
 	pack_array_end(p);

@@ -1,4 +1,5 @@
 #include "server/call/route.h"
+#include "server/state/chain_codes.h"
 #include "tests/unit/state/world.h"
 
 struct road {
@@ -15,6 +16,7 @@ setup(void **state)
 	world_folder(&r->w);
 	world_open(&r->w);
 	r->routes = routes_new(r->w.ps, r->w.ms, r->w.os, r->w.cs);
+	routes_use_chains(r->routes, r->w.chains);
 	*state = r;
 	return 0;
 }
@@ -283,6 +285,77 @@ test_resolve__unknown_words_get_suggestions(void **state)
 	unclear(r, "openai:", MP_E_INVALID_PARAMS, "");
 }
 
+/* ---- chains ---- */
+
+static void
+chain(struct road *r, const char *name, struct chain_link *links, size_t n)
+{
+	CHANGE(&r->w, chains_set(r->w.chains, name, links, n, chain_fall_on_default(), &r->w.err));
+}
+
+/* "*echo:a !openai:b": the steps in their order, the one in use and those passed over marked. */
+static void
+planned(struct road *r, const char *selector, const char *chain_name, const char *expected)
+{
+	struct route route;
+	char ref[330], text[800] = "";
+
+	route_init(&route);
+	if (routes_effective(r->routes, selector, NULL, &route, &r->w.err) != 0)
+		fail_msg("%s", r->w.err.message);
+	for (size_t i = 0; i < route.step_count; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s%s%s", i > 0 ? " " : "",
+		    i == route.at ? "*" : "", route.steps[i].passed != 0 ? "!" : "",
+		    target_ref(&route.steps[i].target, ref, sizeof ref));
+	assert_string_equal(text, expected);
+	assert_string_equal(route.chain, chain_name);
+	assert_true(target_equal(&route.target, &route.steps[route.at].target));
+	route_clear(&route);
+}
+
+static void
+test_route__a_chain_is_its_targets_in_order(void **state)
+{
+	struct road *r = *state;
+	const char *openai = world_provider(&r->w, "openai")->id;
+	struct chain_link local[] = { { "catalogue:echo", "b" }, { openai, "x" } };
+	struct chain_link coding[] = { { openai, "x" }, { "", "local" }, { "catalogue:echo", "c" } };
+
+	chain(r, "local", local, 2);
+	chain(r, "coding", coding, 3);
+	/* openai has no key; what comes twice is asked once */
+	planned(r, "@coding", "coding", "!openai:x *echo:b echo:c");
+	planned(r, "@local", "local", "*echo:b !openai:x");
+	CHANGE(&r->w, overrides_set_chain(r->w.os, "", "coding", false, 0, &r->w.err));
+	planned(r, NULL, "coding", "!openai:x *echo:b echo:c");
+	effective(r, NULL, NULL, "echo:b persistent");
+	/* a target alone is never passed over */
+	planned(r, "openai:x", "", "*openai:x");
+	unclear(r, "@nonesuch", MP_E_NOT_FOUND, "");
+	unclear(r, "@loca", MP_E_NOT_FOUND, "local");
+	unclear(r, "@coding", MP_E_INVALID_PARAMS, "");
+	assert_string_equal(r->w.err.message, "@coding is a chain; this is about one target");
+}
+
+static void
+test_route__the_default_chain_stands_behind_the_live_choice(void **state)
+{
+	struct road *r = *state;
+	const char *openai = world_provider(&r->w, "openai")->id;
+	struct chain_link behind[] = { { "catalogue:echo", "b" }, { openai, "x" } };
+
+	chain(r, "default", behind, 2);
+	/* nothing was chosen: nothing to fall back from */
+	planned(r, NULL, "", "*echo:echo");
+	set(r, "", "openai", "y", false);
+	planned(r, NULL, "default", "!openai:y *echo:b !openai:x");
+	set(r, "", "openai", "x", false);
+	planned(r, NULL, "default", "!openai:x *echo:b");
+	/* who names a target means that one */
+	planned(r, "openai:y", "", "*openai:y");
+	planned(r, "@default", "default", "*echo:b !openai:x");
+}
+
 /* ---- ready ---- */
 
 static int
@@ -344,6 +417,8 @@ main(void)
 		ROAD(test_resolve__several_providers_are_ambiguous),
 		ROAD(test_resolve__nickname_outranks_what_it_shadows),
 		ROAD(test_resolve__unknown_words_get_suggestions),
+		ROAD(test_route__a_chain_is_its_targets_in_order),
+		ROAD(test_route__the_default_chain_stands_behind_the_live_choice),
 		ROAD(test_ready__says_why_not),
 	};
 

@@ -12,7 +12,8 @@ static unsigned seed;
 static struct document_parts
 parts_of(struct world *w)
 {
-	return (struct document_parts){ w->changes, w->settings, w->ps, w->cs, w->ms, w->os, w->ss };
+	return (struct document_parts){ w->changes, w->settings, w->ps, w->cs, w->ms, w->chains, w->os,
+		w->ss };
 }
 
 static char *
@@ -76,7 +77,8 @@ test_document__fresh_state_is_empty_sections(void **state)
 	struct world *w = *state;
 	char *text = export_text(w, false);
 
-	assert_string_equal(text, "version: 1\nsettings: {}\nproviders: {}\nmodels: []\nnicknames: {}\n");
+	assert_string_equal(text, "version: 1\nsettings: {}\nproviders: {}\nmodels: []\nnicknames: {}\n"
+				  "chains: {}\n");
 	free(text);
 	text = export_text(w, true);
 	assert_non_null(strstr(text, "  #session_duration: 30m\n"));
@@ -129,7 +131,18 @@ static const char full[] =
     "  - openai:gpt-5\n"
     "nicknames:\n"
     "  five: openai:gpt-5\n"
-    "  quick: lab:other\n";
+    "  quick: lab:other\n"
+    "chains:\n"
+    "  coding:\n"
+    "    - lab:fast\n"
+    "    - \"@zz-local\"\n"
+    "    - openai:gpt-5\n"
+    "  zz-local:\n"
+    "    targets:\n"
+    "      - ollama:llama3\n"
+    "    fall_on:\n"
+    "      - timeout\n"
+    "      - auth_rejected\n";
 
 static void
 test_document__every_member_goes_in_and_comes_out(void **state)
@@ -163,6 +176,7 @@ test_document__every_member_goes_in_and_comes_out(void **state)
 	assert_true(world_provider(w, "openrouter")->enabled);
 	assert_string_equal(world_provider(w, "qwen")->id, "catalogue:qwen");
 	assert_int_equal(models_count(w->ms), 0);
+	assert_int_equal(chains_count(w->chains), 0);
 	assert_int_equal(
 	    world_count(w,
 		"SELECT (SELECT count(*) FROM providers) + (SELECT count(*) FROM models) + "
@@ -404,6 +418,60 @@ test_document__models_for_a_time_are_not_in_it(void **state)
 	assert_int_equal(models_find(w->ms, "openai", "temp")->expires_ms, 0);
 }
 
+/* ---- chains ---- */
+
+static void
+test_document__chains_that_cannot_be(void **state)
+{
+	struct world *w = *state;
+
+	refuses(w, "version: 1\nchains: {a: []}\n", "2:10: a chain has 1 to 16 targets");
+	refuses(w, "version: 1\nchains: {a: null}\n", "2:10: a chain has 1 to 16 targets");
+	refuses(w, "version: 1\nchains: {A: [openai:x]}\n", "2:10: \"A\" is not a valid name of a chain");
+	refuses(w, "version: 1\nchains: {a: [openai]}\n", "2:14: \"openai\" is no target");
+	refuses(w, "version: 1\nchains: {a: [opnai:x]}\n", "2:14: there is no provider \"opnai\"");
+	refuses(w, "version: 1\nchains: {a: ['@b']}\n", "2:10: there is no chain @b");
+	refuses(w, "version: 1\nchains: {a: [openai:x, openai:x]}\n", "2:10: targets 1 and 2 are the same");
+	refuses(w, "version: 1\nchains: {a: {targets: [openai:x], fall_on: [tired]}}\n",
+	    "2:45: \"tired\" is no failure to fall back on");
+	refuses(w, "version: 1\nchains: {a: {targets: [openai:x], in: 1}}\n", "2:35: ");
+}
+
+static void
+F86_test_document__chains_that_go_round_are_refused(void **state)
+{
+	struct world *w = *state;
+
+	refuses(w, "version: 1\nchains: {a: ['@a']}\n", "2:10: chain @a would lead back to itself");
+	refuses(w, "version: 1\nchains: {a: ['@b'], b: ['@c', openai:x], c: ['@a']}\n",
+	    "2:10: chain @a would lead back to itself");
+	/* turned round in one step: no moment of it is a circle */
+	applies(w, "version: 1\nchains: {a: ['@b'], b: [openai:x]}\n");
+	applies(w, "version: 1\nchains: {a: [openai:x], b: ['@a']}\n");
+	assert_string_equal(chains_find(w->chains, "b")->links[0].model, "a");
+	applies(w, "version: 1\nchains: {a: ['@b'], b: [openai:x]}\n");
+}
+
+static void
+test_document__a_chosen_chain_goes_only_with_consent(void **state)
+{
+	struct world *w = *state;
+	struct document_result r;
+
+	applies(w, "version: 1\nchains: {a: ['@b'], b: [openai:x]}\n");
+	CHANGE(w, overrides_set_chain(w->os, "", "a", false, 0, &w->err));
+	applies(w, "version: 1\nchains: {a: [openai:y, '@b'], b: [openai:x]}\n");
+	assert_string_equal(overrides_find(w->os, "", false)->chain, "a");
+	assert_int_equal(apply(w, "version: 1\n", false, &r), MP_E_CONFLICT);
+	assert_string_equal(r.losses.list[0], "chain @a goes, and with it a live choice");
+	document_result_clear(&r);
+	assert_string_equal(overrides_find(w->os, "", false)->chain, "a");
+	assert_int_equal(apply(w, "version: 1\n", true, &r), 0);
+	document_result_clear(&r);
+	assert_null(overrides_find(w->os, "", false));
+	assert_int_equal(chains_count(w->chains), 0);
+}
+
 static void
 test_document__nicknames_move_and_swap(void **state)
 {
@@ -598,6 +666,9 @@ main(void)
 		TEST(test_document__a_used_provider_goes_only_with_consent),
 		TEST(test_document__a_moved_provider_keeps_its_key_unsent),
 		TEST(test_document__models_for_a_time_are_not_in_it),
+		TEST(test_document__chains_that_cannot_be),
+		TEST(F86_test_document__chains_that_go_round_are_refused),
+		TEST(test_document__a_chosen_chain_goes_only_with_consent),
 		TEST(test_document__nicknames_move_and_swap),
 		TEST(test_document__names_pass_from_one_to_the_other),
 		TEST(test_document__property_any_state_comes_back),

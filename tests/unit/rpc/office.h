@@ -111,11 +111,13 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
 	    &err) == 0);
 	MUST(models_new(p->store, p->providers, p->changes, p->loop, &p->models, &err) == 0);
+	MUST(chains_new(p->store, p->changes, &p->chains, &err) == 0);
 	MUST(overrides_new(p->store, p->providers, p->changes, p->loop, &p->overrides, &err) == 0);
 	MUST(sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, p->loop,
 	    &p->sessions, &err) == 0);
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
 	routes_use_sessions(p->routes, p->sessions);
+	routes_use_chains(p->routes, p->chains);
 	p->upstream = upstream_new(p->loop);
 	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes,
 	    p->ledger);
@@ -169,6 +171,7 @@ office_close(struct office *o)
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
+	chains_free(p->chains);
 	models_free(p->models);
 	credentials_free(p->credentials);
 	providers_free(p->providers);

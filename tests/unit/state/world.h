@@ -19,6 +19,7 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/base/loop.h"
+#include "server/state/chains.h"
 #include "server/state/changes.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
@@ -47,6 +48,7 @@ struct world {
 	struct settings *settings;
 	struct providers *ps;
 	struct models *ms;
+	struct chains *chains;
 	struct overrides *os;
 	struct credentials *cs;
 	struct sessions *ss;
@@ -77,6 +79,7 @@ world_close(struct world *w)
 {
 	sessions_free(w->ss);
 	overrides_free(w->os);
+	chains_free(w->chains);
 	models_free(w->ms);
 	credentials_free(w->cs);
 	providers_free(w->ps);
@@ -101,6 +104,7 @@ world_try_open(struct world *w)
 	w->ps = NULL;
 	w->cs = NULL;
 	w->ms = NULL;
+	w->chains = NULL;
 	w->os = NULL;
 	w->ss = NULL;
 	w->loop = loop_new();
@@ -112,6 +116,7 @@ world_try_open(struct world *w)
 	if (r == 0 && (r = settings_new(w->store, w->changes, &w->settings, &w->err)) == 0 &&
 	    (r = providers_new(w->store, w->changes, &w->ps, &w->err)) == 0 &&
 	    (r = credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err)) == 0 &&
+	    (r = chains_new(w->store, w->changes, &w->chains, &w->err)) == 0 &&
 	    (r = models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err)) == 0)
 		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);
 	if (r == 0)

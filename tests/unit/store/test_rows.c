@@ -420,7 +420,7 @@ check_override(void *arg, const struct override_row *row)
 static void
 test_override__every_member_comes_back(void **state)
 {
-	struct override_row row = { 0, "project", true, "p", NULL, "work", 1, 2, 3, "boot", false, 4 };
+	struct override_row row = { 0, "project", true, "p", NULL, "work", NULL, 1, 2, 3, "boot", false, 4 };
 	int64_t id = 0;
 	int n = 0;
 
