@@ -533,7 +533,8 @@ def enter(d, *args, key=KEY, **kw):
 
 
 def clock_words(ms):
-    return time.strftime("%H:%M", time.localtime(ms / 1000))
+    at = time.localtime(ms / 1000)
+    return time.strftime("%H:%M" if at[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M", at)
 
 
 def test_mpc_test_looks_as_promised(lab):
