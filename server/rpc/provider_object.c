@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/dialect/dialect.h"
 #include "server/state/catalogue.h"
+#include "server/state/provider_activity.h"
 
 void
 active_provider(const struct rpc_parts *parts, char *out, size_t size)
@@ -289,6 +290,28 @@ pack_rate_limits(struct pack *p, const struct provider *pr)
 	pack_map_end(p);
 }
 
+/* Nothing where nobody asked. */
+static void
+pack_activity(struct pack *p, const struct activity *activity)
+{
+	uint32_t minutes[ACTIVITY_MINUTES], asked = 0, failed = 0;
+
+	if (activity != NULL)
+		activity_read(activity, clock_wall_ms(), minutes, &asked, &failed);
+	if (asked == 0)
+		return;
+	pack_str(p, "activity");
+	pack_map_begin(p);
+	pack_kv_int(p, "requests", asked);
+	pack_kv_int(p, "errors", failed);
+	pack_str(p, "minutes");
+	pack_array_begin(p);
+	for (size_t i = 0; i < ACTIVITY_MINUTES; i++)
+		pack_int(p, minutes[i]);
+	pack_array_end(p);
+	pack_map_end(p);
+}
+
 static void
 pack_status(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *active)
@@ -313,6 +336,9 @@ pack_status(struct pack *p, const struct rpc_parts *parts, const struct provider
 		pack_kv_int(p, "last_used_ms", h.last_used_ms);
 	if (h.latency_p50_ms >= 0)
 		pack_kv_int(p, "latency_p50_ms", h.latency_p50_ms);
+	if (h.latency_p95_ms >= 0)
+		pack_kv_int(p, "latency_p95_ms", h.latency_p95_ms);
+	pack_activity(p, h.activity);
 	pack_kv_int(p, "models_count",
 	    h.models_count >= 0 ? h.models_count : (int64_t)models_known(parts, pr));
 }

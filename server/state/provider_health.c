@@ -31,6 +31,7 @@ health_ok(struct health *h, int64_t latency_ms, int64_t now_ms)
 	free(h->message);
 	h->message = NULL;
 	h->last_used_ms = now_ms;
+	activity_note(&h->activity, false, now_ms);
 	if (latency_ms >= 0)
 		h->latencies[h->latency_count++ % HEALTH_LATENCIES] = latency_ms;
 	return differs;
@@ -49,6 +50,7 @@ health_failed(struct health *h, int code, const char *message, int64_t until_ms,
 	free(h->message);
 	h->message = fresh;
 	h->last_used_ms = now_ms;
+	activity_note(&h->activity, true, now_ms);
 	return differs;
 }
 
@@ -84,7 +86,7 @@ compare(const void *a, const void *b)
 }
 
 int64_t
-health_latency_p50(const struct health *h)
+health_latency(const struct health *h, unsigned percent)
 {
 	int64_t sorted[HEALTH_LATENCIES];
 	unsigned n = h->latency_count < HEALTH_LATENCIES ? h->latency_count : HEALTH_LATENCIES;
@@ -93,5 +95,5 @@ health_latency_p50(const struct health *h)
 		return -1;
 	memcpy(sorted, h->latencies, n * sizeof sorted[0]);
 	qsort(sorted, n, sizeof sorted[0], compare);
-	return sorted[n / 2];
+	return sorted[n * percent / 100];
 }

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 #include "server/model/limits.h"
+#include "server/state/provider_activity.h"
 
-#define HEALTH_LATENCIES 15
+#define HEALTH_LATENCIES 64
 
 struct health {
 	int code;
@@ -18,6 +19,7 @@ struct health {
 	int64_t models_count;
 	int64_t latencies[HEALTH_LATENCIES]; /* a ring of the last ones */
 	unsigned latency_count;              /* ever; the ring holds the last HEALTH_LATENCIES */
+	struct activity activity;
 	struct limits limits;
 	int64_t limits_told_ms; /* when the last news of them went out */
 };
@@ -31,6 +33,7 @@ bool health_failed(struct health *h, int code, const char *message, int64_t unti
 /* Takes a reading of limits; whether it is worth telling: a wall was reached or is gone, or nothing was
  * told for a second. */
 bool health_limits(struct health *h, const struct limits *later, int64_t now_ms);
-int64_t health_latency_p50(const struct health *h); /* -1 = unknown */
+/* The latency that so many per cent of the last calls stayed below; -1 = unknown. */
+int64_t health_latency(const struct health *h, unsigned percent);
 
 #endif

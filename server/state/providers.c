@@ -426,7 +426,7 @@ providers_health(const struct providers *ps, const char *name, struct provider_h
 	const struct entry *e = entries_by_name(&ps->entries, name);
 
 	*out = (struct provider_health){
-		.message = "", .latency_p50_ms = -1, .models_count = -1
+		.message = "", .latency_p50_ms = -1, .latency_p95_ms = -1, .models_count = -1
 	};
 	if (e == NULL)
 		return;
@@ -435,7 +435,9 @@ providers_health(const struct providers *ps, const char *name, struct provider_h
 	out->since_ms = e->health.since_ms;
 	out->until_ms = e->health.until_ms;
 	out->last_used_ms = e->health.last_used_ms;
-	out->latency_p50_ms = health_latency_p50(&e->health);
+	out->latency_p50_ms = health_latency(&e->health, 50);
+	out->latency_p95_ms = health_latency(&e->health, 95);
+	out->activity = &e->health.activity;
 	out->models_count = e->health.models_count;
 }
 

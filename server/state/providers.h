@@ -85,6 +85,7 @@ void providers_forget_limits(struct providers *ps, const struct provider *p);
 /* Borrowed until the next report; NULL = it never said anything. */
 const struct limits *providers_limits(const struct providers *ps, const char *name);
 
+struct activity;
 struct provider_health {
 	int code;               /* MP_E_... of the last failure; 0 = fine or never used */
 	const char *message;    /* borrowed; "" = none */
@@ -92,7 +93,9 @@ struct provider_health {
 	int64_t until_ms;       /* rate-limited until; 0 = unknown */
 	int64_t last_used_ms;   /* 0 = never */
 	int64_t latency_p50_ms; /* -1 = unknown */
+	int64_t latency_p95_ms; /* -1 = unknown */
 	int64_t models_count;   /* from the last listing; -1 = unknown */
+	const struct activity *activity; /* borrowed; NULL: no such provider */
 };
 void providers_health(const struct providers *ps, const char *name, struct provider_health *out);
 void providers_set_models_count(struct providers *ps, const char *name, int64_t count);

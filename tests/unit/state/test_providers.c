@@ -328,6 +328,7 @@ test_providers__health_is_told_when_it_turns(void **state)
 	assert_string_equal(h.message, "slow down");
 	assert_int_equal(h.until_ms, 5000);
 	assert_int_equal(h.latency_p50_ms, 200);
+	assert_int_equal(h.latency_p95_ms, 300);
 	/* a rollback reads the rows again; health is not a row */
 	assert_int_equal(changes_begin(w->changes, NULL), 0);
 	changes_rollback(w->changes);
