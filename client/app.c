@@ -205,13 +205,25 @@ app_clear(struct app *a)
 	args_clear(&a->args);
 	if (a->paths_known)
 		paths_clear(&a->paths);
-	while (a->texts != NULL) {
+	app_release(a, NULL);
+	memset(a, 0, sizeof(*a));
+}
+
+struct app_text *
+app_mark(const struct app *a)
+{
+	return a->texts;
+}
+
+void
+app_release(struct app *a, const struct app_text *mark)
+{
+	while (a->texts != mark && a->texts != NULL) {
 		struct app_text *next = a->texts->next;
 
 		free(a->texts);
 		a->texts = next;
 	}
-	memset(a, 0, sizeof(*a));
 }
 
 static const char *

@@ -75,6 +75,9 @@ void note(struct app *a, const char *fmt, ...) __attribute__((format(printf, 2, 
 const char *app_escaped(struct app *a, struct slice s);
 const char *app_text(struct app *a, const struct value *v);
 const char *app_member(struct app *a, const struct value *map, const char *key);
+/* Commands that run for long give back what was made since a mark. */
+struct app_text *app_mark(const struct app *a);
+void app_release(struct app *a, const struct app_text *mark);
 /* printf into memory that lives until the end of the run. */
 const char *app_format(struct app *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -3,17 +3,15 @@
 #include "client/out.h"
 
 #include <dlfcn.h>
-#include <langinfo.h>
 #include <libsmartcols.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "client/app.h"
 #include "client/pager.h"
 #include "client/term.h"
+#include "client/width.h"
 
 #define COLUMN_GAP "  "
 #ifdef __APPLE__
@@ -139,60 +137,6 @@ print_plain(const struct table *t)
 		    t->cells[i].column + 1 == t->column_count ? '\n' : '\t');
 }
 
-/* Width on the screen; in bytes where the text is none in this locale. */
-static size_t
-text_width(const char *s)
-{
-	mbstate_t state = {0};
-	size_t width = 0, left = strlen(s);
-	wchar_t c;
-
-	while (left > 0) {
-		size_t n = mbrtowc(&c, s, left, &state);
-		int w;
-
-		if (n == 0 || n > left)
-			return width + left;
-		w = wcwidth(c);
-		width += w > 0 ? (size_t)w : 0;
-		s += n;
-		left -= n;
-	}
-	return width;
-}
-
-/* Cuts the text to the width, ending in an ellipsis. */
-static void
-cut(char **text, size_t width, bool utf8)
-{
-	mbstate_t state = {0};
-	const char *mark = utf8 ? "…" : "~";
-	const char *s = *text;
-	size_t used = 0, left = strlen(s), size;
-	char *out;
-	wchar_t c;
-
-	if (text_width(s) <= width)
-		return;
-	while (left > 0) {
-		size_t n = mbrtowc(&c, s, left, &state);
-		int w = n == 0 || n > left ? 1 : wcwidth(c);
-
-		if (n == 0 || n > left)
-			n = 1;
-		if (used + (w > 0 ? (size_t)w : 0) + 1 > width)
-			break;
-		used += w > 0 ? (size_t)w : 0;
-		s += n;
-		left -= n;
-	}
-	size = (size_t)(s - *text) + strlen(mark) + 1;
-	out = xcalloc(size, 1);
-	snprintf(out, size, "%.*s%s", (int)(s - *text), *text, mark);
-	free(*text);
-	*text = out;
-}
-
 void
 table_shrink(const struct column *columns, size_t *widths, size_t count, size_t room)
 {
@@ -220,14 +164,18 @@ fit_terminal(struct table *t)
 	for (size_t i = 0; i < t->column_count; i++)
 		widths[i] = strlen(t->columns[i].title);
 	for (size_t i = 0; i < t->count; i++) {
-		size_t w = text_width(t->cells[i].text), *most = &widths[t->cells[i].column];
+		size_t w = width_of(t->cells[i].text), *most = &widths[t->cells[i].column];
 
 		if (w > *most)
 			*most = w;
 	}
 	table_shrink(t->columns, widths, t->column_count, term_width());
-	for (size_t i = 0; i < t->count; i++)
-		cut(&t->cells[i].text, widths[t->cells[i].column], t->app->utf8);
+	for (size_t i = 0; i < t->count; i++) {
+		char *whole = t->cells[i].text;
+
+		t->cells[i].text = width_cut(whole, widths[t->cells[i].column], t->app->utf8);
+		free(whole);
+	}
 	free(widths);
 }
 
@@ -264,15 +212,6 @@ print_smart(struct table *t, const struct smartcols *s)
 	pager_close(pager);
 }
 
-/* Widths need a locale that knows the encoding. */
-static void
-use_locale(const struct app *a)
-{
-	if (setlocale(LC_CTYPE, "") == NULL ||
-	    (a->utf8 && strcmp(nl_langinfo(CODESET), "UTF-8") != 0))
-		setlocale(LC_CTYPE, "C.UTF-8");
-}
-
 void
 table_print(struct table *t)
 {
@@ -281,7 +220,7 @@ table_print(struct table *t)
 	if (t->app->form == FORM_PLAIN) {
 		print_plain(t);
 	} else if (smartcols_load(&s)) {
-		use_locale(t->app);
+		width_use_locale(t->app);
 		if (t->app->out_tty)
 			fit_terminal(t);
 		print_smart(t, &s);

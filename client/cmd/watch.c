@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "client/app.h"
+#include "client/event.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/route.h"
@@ -114,54 +115,15 @@ clock_words(struct app *a)
 	return app_format(a, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* "test 3 of openrouter:gpt-4 ended (expired), 12 requests" */
-static const char *
-test_words(struct app *a, const struct value *s, const char *op)
-{
-	const char *name = app_format(a, "test %lld of %s",
-	    (long long)value_int(value_get(s, "id"), 0), app_member(a, s, "ref"));
-
-	if (value_equals(value_get(s, "state"), "ended"))
-		return app_format(a, "%s ended (%s), %lld requests", name, app_member(a, s, "ended_why"),
-		    (long long)value_int(value_get(s, "requests"), 0));
-	return app_format(a, "%s %s, %s left", name,
-	    strcmp(op, "add") == 0                                     ? "started"
-	    : value_bool(value_get(s, "activated"), false) ? "active"
-							   : "open",
-	    out_span(a, value_int(value_get(s, "left_ms"), 0)));
-}
-
 /* What happened, in words. */
 static void
 print_event(struct watch *w, const struct value *e)
 {
-	struct app *a = w->a;
-	const struct value *value = value_get(e, "value"), *cause = value_get(e, "cause");
-	const char *topic = app_member(a, e, "topic"), *op = app_member(a, e, "op"),
-		   *key = app_member(a, e, "key");
-	const char *what, *by = app_member(a, cause, "method"),
-			  *who = app_member(a, cause, "client");
+	struct app_text *before = app_mark(w->a);
 
-	if (*by == '\0')
-		by = app_member(a, cause, "reason");
-	if (strcmp(topic, "sessions") == 0)
-		what = test_words(a, value, op);
-	else if (strcmp(topic, "route") == 0)
-		what = route_name(a, value);
-	else if (*app_member(a, value, "state") != '\0')
-		what = app_member(a, value, "state");
-	else if (*app_member(a, value, "ref") != '\0')
-		what = app_format(
-		    a, "%s%s%s %s", op, *key != '\0' ? " " : "", key, app_member(a, value, "ref"));
-	else
-		what = app_format(a, "%s %s%s%s", op, key,
-		    *app_member(a, value, "status") != '\0' ? " " : "",
-		    app_member(a, value, "status"));
-	printf("%s  %-10s %s", clock_words(a), topic, what);
-	if (*by != '\0')
-		printf("  (%s%s%s)", by, *who != '\0' ? " by " : "", who);
-	putchar('\n');
+	printf("%s  %s\n", clock_words(w->a), event_words(w->a, e));
 	fflush(stdout);
+	app_release(w->a, before);
 }
 
 static void
@@ -180,12 +142,14 @@ write_topics(struct app *a, struct pack *p)
 static int
 print_snapshot(struct watch *w, struct error *err)
 {
+	struct app_text *before = app_mark(w->a);
 	const struct value *result;
 	int r;
 
 	link_begin(w->a, "state.get");
 	if ((r = link_try(w->a, &result, err)) == 0)
 		print_formatted(w, value_get(result, "snapshot"));
+	app_release(w->a, before);
 	return r;
 }
 

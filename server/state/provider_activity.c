@@ -35,8 +35,8 @@ activity_note(struct activity *a, bool failed, int64_t now_ms)
 }
 
 void
-activity_read(const struct activity *a, int64_t now_ms, uint32_t minutes[ACTIVITY_MINUTES], uint32_t *asked,
-    uint32_t *failed)
+activity_read(const struct activity *a, int64_t now_ms, uint32_t minutes[ACTIVITY_MINUTES],
+    uint32_t *asked, uint32_t *failed)
 {
 	struct activity now = *a;
 	int64_t minute = now_ms > 0 ? now_ms / MINUTE_MS : 0;

@@ -31,7 +31,6 @@ health_ok(struct health *h, int64_t latency_ms, int64_t now_ms)
 	free(h->message);
 	h->message = NULL;
 	h->last_used_ms = now_ms;
-	activity_note(&h->activity, false, now_ms);
 	if (latency_ms >= 0)
 		h->latencies[h->latency_count++ % HEALTH_LATENCIES] = latency_ms;
 	return differs;
@@ -50,7 +49,6 @@ health_failed(struct health *h, int code, const char *message, int64_t until_ms,
 	free(h->message);
 	h->message = fresh;
 	h->last_used_ms = now_ms;
-	activity_note(&h->activity, true, now_ms);
 	return differs;
 }
 

@@ -345,13 +345,29 @@ provider_status_name(enum provider_status s)
 	return "error";
 }
 
+static void
+stands_well(struct providers *ps, struct entry *e, int64_t latency_ms)
+{
+	if (health_ok(&e->health, latency_ms, clock_wall_ms()))
+		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, "recovered");
+}
+
+static void
+stands_badly(struct providers *ps, struct entry *e, int code, const char *message, int64_t until_ms)
+{
+	if (health_failed(&e->health, code, message, until_ms, clock_wall_ms()))
+		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, error_code(code));
+}
+
 void
 providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms)
 {
 	struct entry *e = entries_by_name(&ps->entries, name);
 
-	if (e != NULL && health_ok(&e->health, latency_ms, clock_wall_ms()))
-		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, "recovered");
+	if (e == NULL)
+		return;
+	activity_note(&e->health.activity, false, clock_wall_ms());
+	stands_well(ps, e, latency_ms);
 }
 
 void
@@ -360,8 +376,10 @@ providers_report_failure(struct providers *ps, const char *name, int code, const
 {
 	struct entry *e = entries_by_name(&ps->entries, name);
 
-	if (e != NULL && health_failed(&e->health, code, message, until_ms, clock_wall_ms()))
-		changes_tell(ps->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, e->p->name, error_code(code));
+	if (e == NULL)
+		return;
+	activity_note(&e->health.activity, true, clock_wall_ms());
+	stands_badly(ps, e, code, message, until_ms);
 }
 
 void
@@ -395,14 +413,16 @@ providers_report_seen(struct providers *ps, const char *name, int code, const ch
     int64_t latency_ms)
 {
 	struct entry *e = entries_by_name(&ps->entries, name);
-	int64_t used_ms = e != NULL ? e->health.last_used_ms : 0;
+	int64_t used_ms;
 
+	if (e == NULL)
+		return;
+	used_ms = e->health.last_used_ms;
 	if (code == 0)
-		providers_report_ok(ps, name, latency_ms);
+		stands_well(ps, e, latency_ms);
 	else
-		providers_report_failure(ps, name, code, message, 0);
-	if (e != NULL)
-		e->health.last_used_ms = used_ms;
+		stands_badly(ps, e, code, message, 0);
+	e->health.last_used_ms = used_ms;
 }
 
 void

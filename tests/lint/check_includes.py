@@ -36,7 +36,7 @@ LIBRARIES = [
     (r"sodium", ["server/vault/", "protocol/base/secret.c"]),
     (r"event2?/|event\.h", ["server/base/loop.c"]),
     (r"libsmartcols", ["client/"]),
-    (r"n?curses|histedit|editline", ["client/cmd/top", "client/cmd/chat"]),
+    (r"n?curses|histedit|editline", ["client/screen", "client/cmd/chat"]),
     (r"jansson|cmocka", []),
 ]
 GENERATED = {"mpd_version.h"}
