@@ -71,13 +71,30 @@ limits_words(struct app *a, const struct value *list, int64_t now_ms)
 	return out;
 }
 
+/* How full the fullest window is that counts now, in percent; -1 = nobody told. */
+static int64_t
+window_used(const struct value *limits, int64_t now_ms)
+{
+	int64_t most = -1;
+
+	for (size_t i = 0; i < value_size(limits); i++) {
+		const struct value *l = value_at(limits, i);
+		int64_t resets_ms = value_int(value_get(l, "resets_ms"), 0);
+		int64_t used = value_int(value_get(l, "used_permille"), -1);
+
+		if (used > most && (resets_ms == 0 || resets_ms > now_ms))
+			most = used;
+	}
+	return most < 0 ? -1 : (most + 5) / 10;
+}
+
 const char *
 limits_status(struct app *a, const struct value *provider, int64_t now_ms)
 {
 	const char *status = app_member(a, provider, "status"),
 		   *why = app_member(a, provider, "status_message");
 	int64_t until = value_int(value_get(provider, "status_until_ms"), 0);
-
+	int64_t used = window_used(value_get(provider, "limits"), now_ms);
 	const struct value *test = value_get(provider, "session");
 
 	if (test != NULL && strcmp(status, "active") == 0)
@@ -85,6 +102,8 @@ limits_status(struct app *a, const struct value *provider, int64_t now_ms)
 		    a, "active, test %s left", out_span(a, value_int(value_get(test, "left_ms"), 0)));
 	if (until > now_ms)
 		return app_format(a, "%s, %s", status, out_left(a, until, now_ms));
+	if (*why == '\0' && used >= 0)
+		return app_format(a, "%s, %lld %% of window used", status, (long long)used);
 	if (*why == '\0')
 		return status;
 	return app_format(a, "%s: %s", status, after_subject(why));

@@ -59,13 +59,19 @@ type_word(struct app *a, const struct value *p)
 	return text;
 }
 
+static bool
+is_active(const struct value *p)
+{
+	return value_equals(value_get(p, "status"), "active");
+}
+
 static void
 add_row(struct app *a, struct table *t, const struct value *p, int64_t now)
 {
 	int64_t count = value_int(value_get(p, "models_count"), -1);
 	int64_t used = value_int(value_get(p, "last_used_ms"), 0);
 	int64_t p50 = value_int(value_get(p, "latency_p50_ms"), -1);
-	bool active = value_equals(value_get(p, "status"), "active");
+	bool active = is_active(p);
 
 	table_cell(t, active ? glyph_active(a) : " ", active ? "active" : "", active ? "32" : NULL);
 	table_cell(t, app_member(a, p, "name"), NULL, active ? "1" : NULL);
@@ -105,8 +111,11 @@ cmd_providers(struct app *a)
 	}
 	list = value_get(result, "providers");
 	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < value_size(list); i++)
-		add_row(a, t, value_at(list, i), term_wall_ms());
+	/* the active one stands on top */
+	for (int first = 1; first >= 0; first--)
+		for (size_t i = 0; i < value_size(list); i++)
+			if (is_active(value_at(list, i)) == (first == 1))
+				add_row(a, t, value_at(list, i), term_wall_ms());
 	table_print(t);
 	return 0;
 }

@@ -108,6 +108,7 @@ def test_windows_of_a_plan(daemon, provider):
         assert p["status"] != "rate-limited"
         windows = {w["name"]: (w["used_permille"], w["resets_ms"], "rejected" in w) for w in p["limits"]}
         assert windows == {"5h": (930, resets * 1000, False), "7d": (300, (resets + 86400) * 1000, False)}
+        assert "available, 93 % of window used" in daemon.mpc("providers", check=0).out
         provider.default = reply(429, {"type": "error", "error": {"type": "rate_limit_error", "message": "full"}},
                                  extra=[(unified + "status", "rejected"), (unified + "5h-status", "rejected"),
                                         (unified + "5h-utilization", "1.0"), (unified + "5h-reset", resets)])
