@@ -217,6 +217,9 @@ def test_F32_too_many_connections_get_one_error_and_an_end(daemon):
     old = daemon.rpc()
     rss = daemon.rss_kib()
     held = [connect(daemon) for _ in range(255)]
+    for s in held:  # who says nothing for ten seconds makes room
+        s.sendall(request())
+        assert msgpack.unpackb(s.recv(65536), raw=False)[0] == 1
     stop = threading.Event()
     latencies = []
 
