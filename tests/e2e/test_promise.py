@@ -11,10 +11,11 @@ The rules, in plain words, and the page that has them:
      and afterwards the choice is what it was before.                                       FAULTS.md F10, F34, F35, F119
   4. Clients coming and going, new configuration, new keys, other providers, new lists of models, failing answers, restarts,
      crashes and upgrades touch no choice at all.                                               DESIGN.md section 4, F65
-  5. A provider that somebody chose is not removed, unless one says that the choice goes with it.     PROTOCOL.md section 5
-  6. A choice that cannot serve, because its key is gone, stays the choice: prompts say what is missing, and nobody is sent
+  5. A backup that is restored brings back the choices of its time. Test sessions are in none.          DESIGN.md section 4
+  6. A provider that somebody chose is not removed, unless one says that the choice goes with it.     PROTOCOL.md section 5
+  7. A choice that cannot serve, because its key is gone, stays the choice: prompts say what is missing, and nobody is sent
      somewhere else in silence.                                                                     DESIGN.md section 4
-  7. `mpc switch -` goes back to the choice before, and what it would go back to survives as well.      UX.md section 4
+  8. `mpc switch -` goes back to the choice before, and what it would go back to survives as well.      UX.md section 4
 
 Below stand the kinds of choices, as one types them, and everything that may happen. Each kind meets each event."""
 import dataclasses
@@ -41,7 +42,7 @@ class Kind:
     name: str
     typed: list              # the commands of mpc
     where: str = ""          # who has this choice: "" everyone, else a terminal, a project, a name
-    ends: str = ""           # what ends it, of "reboot" and "time"
+    ends: str = ""           # what ends it, of "reboot", "time" and "restore"
     input: bytes = None      # the key that is asked for
     key: str = KEY           # what the provider gets to see
     since_schema: int = 1    # the first that could store it
@@ -57,12 +58,12 @@ KINDS = [
     Kind("this project", ["switch lab:m1 --project"], where="project"),
     Kind("a scope", ["switch lab:m1 --scope work"], where="work"),
     Kind("a scope for two hours", ["switch lab:m1 --scope work --for 2h"], where="work", ends="reboot time"),
-    Kind("a test", ["test lab m1 2h --no-check"], ends="reboot time", since_schema=4),
-    Kind("a test with its own key", ["test lab m1 2h --stdin --no-check"], ends="reboot time", input=OWN_KEY.encode(),
+    Kind("a test", ["test lab m1 2h --no-check"], ends="reboot time restore", since_schema=4),
+    Kind("a test with its own key", ["test lab m1 2h --stdin --no-check"], ends="reboot time restore", input=OWN_KEY.encode(),
          key=OWN_KEY, since_schema=4),
-    Kind("a test that is only open", ["test lab m1 2h --no-check --no-activate"], ends="reboot time", since_schema=4,
+    Kind("a test that is only open", ["test lab m1 2h --no-check --no-activate"], ends="reboot time restore", since_schema=4,
          chosen="echo:ground"),
-    Kind("a test by its token", ["test lab m1 2h --no-check --no-activate --json"], where="token", ends="reboot time",
+    Kind("a test by its token", ["test lab m1 2h --no-check --no-activate --json"], where="token", ends="reboot time restore",
          since_schema=4, below="not_found"),
     Kind("back by switch -", ["switch lab:m1", "switch echo:elsewhere", "switch -"], below="echo:echo"),
 ]
@@ -336,6 +337,20 @@ def a_power_cut(p):
     a_reboot(p, Daemon.kill)
 
 
+def a_backup_is_taken(p):
+    with p.d.rpc() as c:
+        c.call("store.backup", path=str(p.d.root / "backup"), replace=True)
+
+
+def a_backup_is_restored(p):
+    a_backup_is_taken(p)
+    with p.d.rpc() as c:
+        for scope in {"", p.place.get("scope", "")}:
+            c.call("route.set", ref="echo:later", scope=scope)
+    with p.d.rpc() as c:
+        c.call("store.restore", path=str(p.d.root / "backup"))
+
+
 def half_an_hour_asleep(p):
     p.d.clock.sleep(HOUR / 2)
 
@@ -385,9 +400,10 @@ STAYS = [a_client_restarts, locked_and_unlocked, SIGHUP, reload, the_same_config
          another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, other_providers_come_and_go,
          its_provider_is_described_anew, its_provider_gets_another_name, removing_its_provider_without_a_word,
          models_and_nicknames_change, its_answers_fail, a_choice_elsewhere, a_test_elsewhere, a_clean_restart, kill_9,
-         half_an_hour_asleep, the_clock_says_1970, *map(an_upgrade_from_schema, schema.EARLIER)]
+         a_backup_is_taken, half_an_hour_asleep, the_clock_says_1970, *map(an_upgrade_from_schema, schema.EARLIER)]
 # what ends those that say so above
 REBOOT = [a_reboot, a_power_cut]
+RESTORE = [a_backup_is_restored]
 TIME = [three_hours_asleep, three_hours_while_nothing_runs, three_hours_asleep_and_the_clock_set_back,
         the_clock_is_a_day_ahead_for_a_moment]
 # and what nothing can survive, or serve with
@@ -396,12 +412,13 @@ LOSS = [its_key_deleted, its_provider_removed]
 
 def fate(kind, event):
     """What the rules say: it stays, it ends, or it stays and cannot serve."""
-    if event in REBOOT and "reboot" in kind.ends or event in TIME and "time" in kind.ends or event is its_provider_removed:
+    if event in REBOOT and "reboot" in kind.ends or event in TIME and "time" in kind.ends \
+            or event in RESTORE and "restore" in kind.ends or event is its_provider_removed:
         return "ends"
     return "lacks its key" if event is its_key_deleted and kind.key == KEY and kind.chosen == "lab:m1" else "stays"
 
 
-CELLS = [(kind, event) for kind in KINDS for event in STAYS + REBOOT + TIME + LOSS
+CELLS = [(kind, event) for kind in KINDS for event in STAYS + REBOOT + RESTORE + TIME + LOSS
          if kind.since_schema <= getattr(event, "version", kind.since_schema)]
 
 
