@@ -19,6 +19,7 @@
 #include "server/base/worker.h"
 #include "server/call/call.h"
 #include "server/call/freshen.h"
+#include "server/call/key_reader.h"
 #include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/call/waiting.h"
@@ -54,6 +55,7 @@ struct daemon {
 	struct detection *detection;
 	struct waiting *waiting;
 	struct freshen *freshen;
+	struct key_reader *key_reader;
 	struct loop_timer *drain;
 	bool stopping, aborted;
 	int64_t stop_at_ms;  /* monotonic: streams end */
@@ -288,8 +290,10 @@ open_state(struct daemon *d, struct error *err)
 	if ((r = settings_new(p->store, p->changes, &p->settings, err)) != 0 ||
 	    (r = providers_new(p->store, p->changes, &p->providers, err)) != 0 ||
 	    (r = credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
-	    err)) != 0 ||
-	    (r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
+	    err)) != 0)
+		return r;
+	credentials_take_environment(p->credentials);
+	if ((r = models_new(p->store, p->providers, p->changes, d->loop, &p->models, err)) != 0 ||
 	    (r = chains_new(p->store, p->changes, &p->chains, err)) != 0 ||
 	    (r = overrides_new(p->store, p->providers, p->changes, d->loop, &p->overrides, err)) != 0 ||
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
@@ -315,6 +319,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	routes_use_sessions(p->routes, p->sessions);
 	routes_use_chains(p->routes, p->chains);
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
+	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
+	    o->test_timeout_ms);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
@@ -401,6 +407,7 @@ daemon_free(struct daemon *d)
 	calls_free(p->calls);
 	waiting_free(d->waiting);
 	upstream_free(p->upstream);
+	key_reader_free(d->key_reader);
 	routes_free(p->routes);
 	worker_free(d->worker);
 	keeper_free(p->keeper);

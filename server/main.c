@@ -17,7 +17,9 @@
 #include <unistd.h>
 
 #include "mpd_version.h"
+#include "protocol/base/secret.h"
 #include "protocol/base/str.h"
+#include "server/base/inherited.h"
 #include "server/base/log.h"
 #include "server/daemon.h"
 #include "server/restore_offline.h"
@@ -54,14 +56,19 @@ is_hostile(struct slice name)
 	static const char *const exact[] = { "SSLKEYLOGFILE", "http_proxy", "https_proxy", "ftp_proxy",
 		"all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY",
 		"NO_PROXY", "GLIBC_TUNABLES", NULL };
-	static const char suffix[] = "_API_KEY";
-	const size_t n = sizeof suffix - 1;
 
 	for (size_t i = 0; exact[i] != NULL; i++)
 		if (slice_eq(name, exact[i]))
 			return true;
-	if (slice_starts(name, "LD_") || slice_starts(name, "MALLOC_"))
-		return true;
+	return slice_starts(name, "LD_") || slice_starts(name, "MALLOC_");
+}
+
+static bool
+is_key(struct slice name)
+{
+	static const char suffix[] = "_API_KEY";
+	const size_t n = sizeof suffix - 1;
+
 	return name.len >= n && memcmp(name.data + name.len - n, suffix, n) == 0;
 }
 
@@ -73,10 +80,13 @@ clean_environment(void)
 	for (char **at = environ; *at != NULL;) {
 		struct slice name = { *at, strcspn(*at, "=") };
 
-		if (!is_hostile(name)) {
+		if (!is_hostile(name) && !is_key(name)) {
 			at++;
 			continue;
 		}
+		/* a key that is set up to be read from here; the others are dropped soon */
+		if (is_key(name) && name.data[name.len] == '=')
+			inherited_take(name.data, name.len, *at + name.len + 1);
 		/* the value may be a key: not even /proc/PID/environ keeps it */
 		explicit_bzero(*at, strlen(*at));
 		for (char **move = at; *move != NULL; move++)
@@ -386,8 +396,10 @@ main(int argc, char **argv)
 	int r;
 
 	open_standard_descriptors();
-	clean_environment();
 	set_limits();
+	if (secret_init() != 0)
+		return EXIT_SOFTWARE_CODE;
+	clean_environment();
 	if ((r = parse(argc, argv, &o)) >= 0)
 		return r;
 	if (o.show_config || o.restore != NULL)

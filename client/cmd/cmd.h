@@ -26,6 +26,11 @@ int key_send(struct app *a, const char *provider, const char *label, const struc
     const struct value **result);
 /* The descriptor that --stdin or --fd name; -1: the terminal. 0 or an exit code. */
 int key_source(struct app *a, int *fd);
+/* A question on a terminal before a key is replaced. 0: go on. The link is open. */
+int key_ask_before(struct app *a, const char *provider, const char *label);
+/* key set with --command, --env or --file: false when none of them is given, else *r is 0 or an exit code.
+ * Opens the link. */
+bool key_set_source(struct app *a, const char *provider, const char *label, int *r);
 /* Reads a key from fd (-1: asks on the terminal) and checks it. e is zeroed; entry_clear wipes it, and has
  * been called when this gives an exit code. */
 int key_read(struct app *a, int fd, const char *question, struct entry *e);

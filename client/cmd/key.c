@@ -26,6 +26,17 @@ key_standing(struct app *a, const struct value *k, int64_t now)
 	return worked ? "ok" : *end != '\0' ? end : NULL;
 }
 
+/* "stored", "/usr/bin/pass show x", "$NAME", "/run/keys/x" */
+static const char *
+key_from(struct app *a, const struct value *k)
+{
+	const char *from = app_member(a, k, "from");
+
+	if (*from == '\0')
+		return app_member(a, k, "source");
+	return value_equals(value_get(k, "source"), "env") ? app_format(a, "$%s", from) : from;
+}
+
 static void
 add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 {
@@ -38,7 +49,7 @@ add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 	table_cell(t, *last4 != '\0' ? app_format(a, "%s%s", a->utf8 ? "…" : "..", last4) : NULL,
 	    last4, NULL);
 	table_cell(t, app_member(a, k, "fingerprint"), NULL, NULL);
-	table_cell(t, app_member(a, k, "source"), NULL, NULL);
+	table_cell(t, key_from(a, k), app_member(a, k, "source"), NULL);
 	table_cell(t, age < 0 ? NULL : out_ago(a, now - age, now),
 	    age < 0 ? "" : app_format(a, "%lld", (long long)age), NULL);
 	table_cell(
@@ -51,7 +62,7 @@ static int
 key_list(struct app *a, const char *provider)
 {
 	static const struct column columns[] = {{"PROVIDER", COLUMN_FIXED}, {"LABEL", COLUMN_TEXT},
-	    {"KEY", COLUMN_FIXED}, {"FINGERPRINT", COLUMN_FIXED}, {"SOURCE", COLUMN_FIXED},
+	    {"KEY", COLUMN_FIXED}, {"FINGERPRINT", COLUMN_FIXED}, {"SOURCE", COLUMN_TEXT},
 	    {"STORED", COLUMN_FIXED}, {"LAST OK", COLUMN_FIXED}, {"STATUS", COLUMN_TEXT}};
 	const struct value *result, *list;
 	struct table *t;
@@ -81,8 +92,8 @@ key_list(struct app *a, const char *provider)
 /* ---- set ---- */
 
 /* Before anybody types: the provider exists, and replacing its key is meant. 0 or an exit code. */
-static int
-ask_before(struct app *a, const char *provider, const char *label)
+int
+key_ask_before(struct app *a, const char *provider, const char *label)
 {
 	const struct value *result, *list;
 	bool has = false;
@@ -240,13 +251,16 @@ key_set(struct app *a)
 	if (a->args.word_count > 2 || entry_looks_like_key(provider) ||
 	    (label != NULL && entry_looks_like_key(label)))
 		return key_refuse_argument(a);
+	if (key_set_source(a, provider, label, &r))
+		return r != 0 || args_has(&a->args, "no-check") ? r
+		                                                 : check_one(a, provider, label, false);
 	if ((r = key_source(a, &fd)) != 0)
 		return r;
 	if (fd < 0 && a->no_input)
 		return fail_usage(a, "with --no-input the key must come by --stdin or --fd");
 	if ((r = link_open(a)) != 0)
 		return r;
-	if (fd < 0 && (r = ask_before(a, provider, label)) != 0)
+	if (fd < 0 && (r = key_ask_before(a, provider, label)) != 0)
 		return r;
 	if ((r = take(a, provider, label, fd)) != 0 || args_has(&a->args, "no-check"))
 		return r;

@@ -420,7 +420,7 @@ attempt_send(struct attempt *a, const struct target *target, const struct chat_r
 		endpoint.total_ms = timeout_ms + TOTAL_SLACK_MS;
 	if (!wire.stream && endpoint.first_byte_ms == 0)
 		endpoint.first_byte_ms = WHOLE_FIRST_BYTE_MS;
-	a->key_sent = endpoint.key != NULL;
+	a->key_sent = endpoint.key != NULL || endpoint.unread != NULL;
 	a->transfer = transfer_start(a->parts->upstream, a->dialect->carrier, a->dialect->framing,
 	    &endpoint, &wire, &attempt_callbacks, a, err);
 	if (a->transfer == NULL)

@@ -14,6 +14,7 @@ int
 endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider *p,
     const char *label, enum auth_style style, struct error *err)
 {
+	const struct credential *c = credentials_find(cs, p->name, label);
 	int r = 0;
 
 	memset(to, 0, sizeof(*to));
@@ -36,14 +37,17 @@ endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider
 	case AUTH_OPTIONAL_KEY:
 		/* No key is fine; a key that is there but cannot be used is not: the answer would
 		 * differ from what the user set up. */
-		if (credentials_find(cs, p->name, label) != NULL)
+		if (c != NULL)
 			r = credentials_open(cs, p, label, &to->key, err);
 		break;
 	case AUTH_OAUTH_PERSONAL:
 	case AUTH_NONE:
+		c = NULL;
 		break;
 	}
-	if (to->key == NULL)
+	if (r == 0 && to->key == NULL)
+		to->unread = c;
+	if (to->key == NULL && to->unread == NULL)
 		to->auth_style = AUTH_STYLE_NONE;
 	return r;
 }

@@ -133,7 +133,7 @@ step_ask(struct listing *l, struct error *err)
 	if ((r = endpoint_open(&endpoint, l->parts->credentials, l->provider, l->label,
 	        l->dialect->auth_style, err)) != 0)
 		goto out;
-	l->key_sent = endpoint.key != NULL;
+	l->key_sent = endpoint.key != NULL || endpoint.unread != NULL;
 	endpoint.connect_ms = l->timeout_ms;
 	endpoint.first_byte_ms = l->timeout_ms;
 	endpoint.silence_ms = l->timeout_ms;

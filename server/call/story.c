@@ -71,6 +71,13 @@ says_it_itself(const struct failure *f)
 	return f->kind[0] != '\0' && f->message[0] != '\0' && strcmp(f->kind, "json") != 0;
 }
 
+/* The key could not be read from where it is kept: nothing was sent. */
+static bool
+is_key_source(const struct failure *f)
+{
+	return strcmp(f->kind, "key_source") == 0;
+}
+
 static bool
 never_connected(const struct failure *f)
 {
@@ -283,6 +290,10 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 	case FAILURE_CONFIG:
 		break;
 	}
+	if (is_key_source(f)) {
+		set_hint(s, err, "try its source by hand, or give it another: mpc key set %P");
+		return;
+	}
 	if (strcmp(f->kind, "program") == 0) {
 		set_hint(s, err, "install it, or say where it is: mpc provider set %P program=/FULL/PATH");
 		return;
@@ -367,8 +378,8 @@ story_tell(const struct story *s, const struct failure *f, struct error *err)
 
 	add_what(&b, s, f);
 	add_words(&b, f);
-	error_set(err, failure_error_code(f->class), "cannot use %s: %s",
-	    subject(s, ref, sizeof(ref)), buf_str(&b));
+	error_set(err, is_key_source(f) ? MP_E_NO_CREDENTIAL : failure_error_code(f->class),
+	    "cannot use %s: %s", subject(s, ref, sizeof(ref)), buf_str(&b));
 	buf_clear(&b);
 	tell_hint(s, f, err);
 	snprintf(err->provider, sizeof(err->provider), "%s", s->target->provider);

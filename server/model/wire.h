@@ -47,6 +47,7 @@ struct wire_request {
 	const char *const *environment; /* "NAME=value" beside what every program gets; static */
 	const char *file_option;        /* static; NULL = none: an argument before the path of a */
 	struct buf file;                /* private file that holds this */
+	bool aside;                     /* takes no place among those that answer; what it writes is secret */
 	bool stays;                     /* its input is left open: it may be asked again */
 	struct buf past;                /* what a waiting program must know, byte by byte, to be */
 	struct buf more;                /* asked this in place of body; empty = only a new one will do */

@@ -301,8 +301,11 @@ pack_key_members(struct pack *p, const struct credential *c)
 
 	pack_kv_str(p, "provider", c->provider);
 	pack_kv_str(p, "label", c->label);
-	pack_kv_str(p, "source", "stored");
-	pack_kv_str(p, "fingerprint", c->fingerprint);
+	pack_kv_str(p, "source", key_source_name(c->source));
+	if (c->source != KEY_STORED)
+		pack_kv_str(p, "from", c->source_text);
+	if (c->fingerprint[0] != '\0')
+		pack_kv_str(p, "fingerprint", c->fingerprint);
 	if (c->last4 != NULL && c->last4[0] != '\0')
 		pack_kv_str(p, "last4", c->last4);
 	pack_kv_str(p, "origin", c->origin);

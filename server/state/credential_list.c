@@ -16,10 +16,13 @@ credential_item_new(const struct provider *p, const char *label, const char *ori
 
 	i->id = xcalloc(1, UUID_SIZE);
 	uuid_new(i->id);
+	i->c.id = i->id;
 	i->provider_id = xstrdup(p->id);
 	i->c.provider = xstrdup(p->name);
 	i->c.label = xstrdup(label);
 	i->c.origin = xstrdup(origin);
+	i->source = xstrdup("");
+	i->c.source_text = "";
 	i->c.created_ms = clock_wall_ms();
 	i->c.last_code = xstrdup("");
 	return i;
@@ -28,6 +31,7 @@ credential_item_new(const struct provider *p, const char *label, const char *ori
 void
 credential_item_close(struct credential_item *i)
 {
+	i->verified = false;
 	if (i->opened == NULL)
 		return;
 	log_secret_unregister(i->opened);
@@ -49,6 +53,7 @@ credential_item_free(struct credential_item *i)
 	free((char *)i->c.last_code);
 	free(i->id);
 	free(i->provider_id);
+	free(i->source);
 	free(i->sealed);
 	free(i);
 }
@@ -59,7 +64,7 @@ credential_binding(const struct credential_item *i)
 	return (struct seal_binding){
 		.table = "credential",
 		.row_id = i->id,
-		.field = "secret",
+		.field = i->source[0] != '\0' ? "source" : "secret",
 		.origin = i->c.origin,
 		.session_id = i->c.session_id,
 		.expires_ms = i->expires_ms,
@@ -120,12 +125,16 @@ load_row(void *arg, const struct credential_row *row)
 		return;
 	i = xcalloc(1, sizeof *i);
 	i->id = text(row->id);
+	i->c.id = i->id;
 	i->provider_id = text(row->provider_id);
 	i->c.provider = xstrdup(p->name);
 	i->c.label = text(row->label);
 	i->c.fingerprint = text(row->fingerprint);
 	i->c.last4 = text(row->last4);
 	i->c.origin = text(row->origin);
+	i->source = text(row->source);
+	if (!key_source_parse(i->source, &i->c.source, &i->c.source_text))
+		i->c.source = KEY_FILE; /* nothing of ours: its seal will not fit */
 	i->c.created_ms = row->created_ms;
 	i->c.last_ok_ms = row->last_ok_ms;
 	i->c.last_fail_ms = row->last_fail_ms;
@@ -148,11 +157,17 @@ adopt(struct credential_list *l, struct credential_item *old)
 
 	if (i == NULL || strcmp(i->id, old->id) != 0 || strcmp(i->c.origin, old->c.origin) != 0
 	    || i->generation != old->generation || i->c.session_id != old->c.session_id
-	    || i->expires_ms != old->expires_ms || i->sealed_len != old->sealed_len
+	    || i->expires_ms != old->expires_ms || strcmp(i->source, old->source) != 0
+	    || i->sealed_len != old->sealed_len
 	    || memcmp(i->sealed, old->sealed, i->sealed_len) != 0)
 		return;
 	i->opened = old->opened;
+	i->stale_ms = old->stale_ms;
 	old->opened = NULL;
+	if (i->c.source != KEY_STORED) {
+		free((char *)i->c.fingerprint);
+		i->c.fingerprint = xstrdup(old->c.fingerprint);
+	}
 	if (!old->unsaved)
 		return;
 	i->unsaved = true;
@@ -205,6 +220,7 @@ credential_list_put(struct credential_list *l, struct credential_item *i, int64_
 		.id = i->id,
 		.provider_id = i->provider_id,
 		.label = i->c.label,
+		.source = i->source,
 		.origin = i->c.origin,
 		.origin_moved = i->origin_moved,
 		.sealed = i->sealed,

@@ -11,12 +11,15 @@ struct credential_item {
 	struct credential c; /* its strings are owned here */
 	char *id;            /* UUID */
 	char *provider_id;
+	char *source;        /* "KIND TEXT", what c.source and c.source_text say; "" = stored */
 	bool origin_moved;
 	char *sealed;
 	size_t sealed_len;
 	int64_t generation;
 	int64_t expires_ms;    /* of a test session's key, else 0; as the session's id, part of the seal */
-	struct secret *opened;          /* NULL = not opened yet */
+	struct secret *opened;          /* NULL = not opened, or not read from its source */
+	bool verified;                  /* the source is the one that was sealed */
+	int64_t stale_ms;               /* since boot: what was read from a source is kept until then */
 	bool unsaved;                   /* last_ok and last_fail are newer than the table's */
 	int64_t saved_ms;
 };
@@ -27,8 +30,18 @@ struct credential_list {
 	size_t count;
 };
 
+/* What a variable held when the daemon started, sealed. */
+struct environment_value {
+	char *name;
+	struct buf sealed;
+	int64_t generation;
+};
+
 struct credentials {
 	struct credential_list list;
+	struct environment_value *environment;
+	size_t environment_count;
+	int64_t keep_ms; /* of what was read from a source; credentials_keep_read */
 	struct credential_list trials; /* in memory only, opened: keys that are being tried */
 	int64_t last_trial;
 	struct vault *vault;
@@ -44,7 +57,9 @@ struct credentials {
 
 int credential_stored(struct credentials *cs, int r, struct error *err);
 int credential_unlocked(const struct credentials *cs, struct error *err); /* 0 or MP_E_LOCKED */
-/* The key may be of a session, and would be sealed with a row of its own. 0 or an error. */
+int credential_tampered(const struct credential_item *i, const char *what, struct error *err);
+/* The key may be of a session, and would be sealed with a row of its own; s NULL = it is read from a source.
+ * 0 or an error. */
 int credential_check(struct credentials *cs, const struct provider *p, const struct secret *s,
     struct error *err);
 /* The origin a new key is bound to. Caller frees. */
@@ -53,6 +68,17 @@ int credential_bind_origin(const struct provider *p, const char *wanted, char **
 /* Seals s as the item's secret, in place of what was there. */
 int credential_seal(struct credentials *cs, struct credential_item *i, const struct secret *s,
     struct error *err);
+/* A new item for that provider and label, bound to its origin; then, once sealed, stored and taken in place
+ * of what was there. */
+int credential_begin(struct credentials *cs, const struct provider *p, const char *label,
+    const char *origin, struct credential_item **out, struct error *err);
+int credential_finish(struct credentials *cs, const struct provider *p, struct credential_item *fresh,
+    struct error *err);
+/* Stores "last worked, last failed" of all keys that have news. */
+void credential_reports_flush(struct credentials *cs);
+/* Whether the source is the sealed one; drops what was read from it too long ago. */
+int credential_source_verify(struct credentials *cs, struct credential_item *i, struct error *err);
+void credential_environment_clear(struct credentials *cs);
 /* Whether its label says so, too: an ordinary key that somebody gave a session is none of one. */
 bool credential_is_session_s(const struct credential_item *i);
 int credential_open(struct credentials *cs, struct credential_item *i, struct error *err);

@@ -12,7 +12,6 @@
 
 #define KEYS_PER_PROVIDER 64
 #define LAST4_FROM_BYTES 20           /* THREATS.md section 3.4 */
-#define CHECKED_EVERY_MS (INT64_C(3600) * 1000) /* "last worked" is stored this often at most */
 
 static const char *
 label_or_default(const char *label)
@@ -82,14 +81,13 @@ credentials_new(struct store *store, struct vault *vault, struct providers *prov
 	return 0;
 }
 
-static void checked_flush(struct credentials *cs);
-
 void
 credentials_free(struct credentials *cs)
 {
 	if (cs == NULL)
 		return;
-	checked_flush(cs);
+	credential_reports_flush(cs);
+	credential_environment_clear(cs);
 	credential_list_clear(&cs->list);
 	credential_list_clear(&cs->trials);
 	free(cs);
@@ -141,8 +139,8 @@ no_credential(const struct provider *p, const char *label, struct error *err)
 	return MP_E_NO_CREDENTIAL;
 }
 
-static int
-tampered(const struct credential_item *i, const char *what, struct error *err)
+int
+credential_tampered(const struct credential_item *i, const char *what, struct error *err)
 {
 	log_error("a stored key does not fit its row; it is refused", LOG_TEXT("provider", i->c.provider),
 	    LOG_TEXT("row", i->id), LOG_TEXT("what", what));
@@ -166,7 +164,7 @@ check_origin(struct credentials *cs, const struct provider *p, const struct cred
 	if (strcmp(now, i->c.origin) == 0)
 		goto out;
 	if (!i->origin_moved && providers_user_set(cs->providers, p, "base_url")) {
-		r = tampered(i, "its provider's address", err);
+		r = credential_tampered(i, "its provider's address", err);
 		goto out;
 	}
 	r = error_set(err, MP_E_ORIGIN, "the key of %s was stored for %s, not for %s", p->name,
@@ -194,13 +192,15 @@ credential_open(struct credentials *cs, struct credential_item *i, struct error 
 	struct secret *opened = NULL;
 	int r;
 
+	if (i->c.source != KEY_STORED)
+		return credential_source_verify(cs, i, err);
 	if (i->opened != NULL)
 		return 0;
 	if (i->c.session_id == -1)
 		return error_set(err, MP_E_LOCKED, "the keys were locked while this one was tried");
 	r = vault_open_sealed(cs->vault, &b, i->sealed, i->sealed_len, i->generation, &opened);
 	if (r == MP_E_TAMPERED)
-		return tampered(i, "its sealed bytes or what they are bound to", err);
+		return credential_tampered(i, "its sealed bytes or what they are bound to", err);
 	if (r != 0)
 		return error_set(err, r, "the key of %s cannot be opened", i->c.provider);
 	log_secret_register(opened);
@@ -218,7 +218,7 @@ credentials_open(struct credentials *cs, const struct provider *p, const char *l
 	if (i == NULL)
 		return no_credential(p, label_or_default(label), err);
 	if (i->c.session_id > 0 && !credential_is_session_s(i))
-		return tampered(i, "the test session it is bound to", err);
+		return credential_tampered(i, "the test session it is bound to", err);
 	if (i->c.session_id > 0 && cs->judge != NULL &&
 	    (r = cs->judge(cs->judge_arg, i->c.session_id, i->expires_ms, err)) != 0)
 		return r;
@@ -277,7 +277,7 @@ credential_check(struct credentials *cs, const struct provider *p, const struct 
 			error_hint(err, "if it does: mpc provider set %s auth_type=optional-key", p->name);
 		return MP_E_INVALID_STATE;
 	}
-	if (!secret_text_valid(secret_bytes(s), secret_len(s))) {
+	if (s != NULL && !secret_text_valid(secret_bytes(s), secret_len(s))) {
 		error_field(err, "secret", "that cannot be a key: it is empty, too long, or holds blanks, "
 		    "line ends or characters outside ASCII");
 		error_hint(err, "keys are 1 to %d visible ASCII characters", SECRET_MAX_BYTES / 2);
@@ -339,31 +339,51 @@ forget_limits(struct credentials *cs, const struct provider *p, const char *labe
 }
 
 int
-credentials_set(struct credentials *cs, const struct provider *p, const char *label,
-    const struct secret *s, const char *origin, struct error *err)
+credential_begin(struct credentials *cs, const struct provider *p, const char *label,
+    const char *origin, struct credential_item **out, struct error *err)
 {
-	struct credential_item *fresh;
 	char *bound = NULL;
 	int r;
 
 	label = label_or_default(label);
-	if ((r = credential_check(cs, p, s, err)) != 0 || (r = check_label(cs, p, label, err)) != 0
-	    || (r = credential_bind_origin(p, origin, &bound, err)) != 0)
+	if ((r = check_label(cs, p, label, err)) != 0 ||
+	    (r = credential_bind_origin(p, origin, &bound, err)) != 0)
 		return r;
-	fresh = credential_item_new(p, label, bound);
+	*out = credential_item_new(p, label, bound);
 	free(bound);
-	if ((r = credential_seal(cs, fresh, s, err)) == 0)
-		r = credential_stored(cs,
-		    credential_list_put(&cs->list, fresh, changes_next_rev(cs->changes)), err);
-	if (r != 0) {
-		credential_item_free(fresh);
+	return 0;
+}
+
+int
+credential_finish(struct credentials *cs, const struct provider *p, struct credential_item *fresh,
+    struct error *err)
+{
+	int r = credential_stored(cs,
+	    credential_list_put(&cs->list, fresh, changes_next_rev(cs->changes)), err);
+
+	if (r != 0)
 		return r;
-	}
 	cs->scrub = credential_list_replace(&cs->list, fresh) || cs->scrub;
 	providers_forget_failure(cs->providers, p);
-	forget_limits(cs, p, label);
+	forget_limits(cs, p, fresh->c.label);
 	note(cs, CHANGE_SET, p, &fresh->c);
 	return 0;
+}
+
+int
+credentials_set(struct credentials *cs, const struct provider *p, const char *label,
+    const struct secret *s, const char *origin, struct error *err)
+{
+	struct credential_item *fresh;
+	int r;
+
+	if ((r = credential_check(cs, p, s, err)) != 0 ||
+	    (r = credential_begin(cs, p, label, origin, &fresh, err)) != 0)
+		return r;
+	if ((r = credential_seal(cs, fresh, s, err)) != 0 ||
+	    (r = credential_finish(cs, p, fresh, err)) != 0)
+		credential_item_free(fresh);
+	return r;
 }
 
 static int
@@ -431,61 +451,4 @@ credentials_scrub(struct credentials *cs)
 	if (store_checkpoint(cs->list.store) != 0)
 		log_warn("the write-ahead log could not be emptied; the next checkpoint does it",
 		    LOG_TEXT("file", store_path(cs->list.store)));
-}
-
-/* ---- what calls learned ---- */
-
-/* Stores "last worked, last failed" of all keys that have news. */
-static void
-checked_flush(struct credentials *cs)
-{
-	bool own, any = false;
-
-	for (size_t k = 0; k < cs->list.count; k++)
-		any = any || cs->list.items[k]->unsaved;
-	own = !changes_open(cs->changes);
-	if (!any || store_read_only(cs->list.store) || (own && store_begin(cs->list.store) != 0))
-		return;
-	for (size_t k = 0; k < cs->list.count; k++)
-		if (cs->list.items[k]->unsaved)
-			credential_list_checked(&cs->list, cs->list.items[k]);
-	if (own)
-		store_commit(cs->list.store);
-}
-
-void
-credentials_report(struct credentials *cs, const char *provider, const char *label, int code)
-{
-	const struct provider *p = providers_find(cs->providers, provider);
-	struct credential_item *i = p != NULL ? item_find(cs, p, label) : NULL;
-	int64_t now = clock_wall_ms();
-	const char *word = code != 0 ? error_code(code) : "";
-	bool turned;
-
-	if (i == NULL)
-		return;
-	turned = strcmp(word, i->c.last_code) != 0 || (code == 0 && i->c.last_ok_ms == 0);
-	if (code == 0)
-		i->c.last_ok_ms = now;
-	else
-		i->c.last_fail_ms = now;
-	if (strcmp(word, i->c.last_code) != 0) {
-		free((char *)i->c.last_code);
-		i->c.last_code = xstrdup(word);
-	}
-	i->unsaved = true;
-	/* no disk on the way of a call, but for what people would miss after a crash */
-	if (turned || now - i->saved_ms >= CHECKED_EVERY_MS || now < i->saved_ms)
-		checked_flush(cs);
-}
-
-void
-credentials_note_expiry(struct credentials *cs, const char *provider, const char *label,
-    int64_t ends_ms)
-{
-	const struct provider *p = providers_find(cs->providers, provider);
-	struct credential_item *i = p != NULL ? item_find(cs, p, label) : NULL;
-
-	if (i != NULL)
-		i->c.ends_ms = ends_ms;
 }

@@ -5,15 +5,19 @@
 #include "protocol/base/err.h"
 #include "protocol/base/secret.h"
 #include "server/state/changes.h"
+#include "server/state/key_source.h"
 #include "server/state/providers.h"
 #include "server/vault/vault.h"
 
 struct credentials;
 
 struct credential {
+	const char *id;       /* of this very one: another key in its place has another */
 	const char *provider; /* name */
 	const char *label;    /* "default" */
-	const char *fingerprint;
+	enum key_source_kind source;
+	const char *source_text; /* "" when the key itself is stored */
+	const char *fingerprint; /* "" when it was not read from its source yet */
 	const char *last4;    /* "" when unknown */
 	const char *origin;
 	int64_t created_ms, last_ok_ms, last_fail_ms;
@@ -35,7 +39,8 @@ void credentials_each(const struct credentials *cs, const char *provider,
 
 /* Opens the key for sending to that provider now. MP_E_NO_CREDENTIAL, MP_E_LOCKED, MP_E_ORIGIN (the
  * provider moved since), MP_E_TAMPERED; err names what to do. The secret is the module's, borrowed until
- * the next change, and is registered with the log's redactor. */
+ * the next change, and is registered with the log's redactor. NULL with 0: it must be read from its source
+ * first (call/key_reader.h). */
 int credentials_open(struct credentials *cs, const struct provider *p, const char *label,
     const struct secret **out, struct error *err);
 
@@ -61,6 +66,27 @@ void credentials_scrub(struct credentials *cs);
 
 /* Wipes everything that was opened, keys that are only tried as well: the vault was locked. */
 void credentials_close_all(struct credentials *cs);
+
+/* ---- keys that are read from a source (credential_sources.c) ---- */
+
+/* As credentials_set. The text was checked (key_source_check); it is stored, and sealed with the origin. */
+int credentials_set_source(struct credentials *cs, const struct provider *p, const char *label,
+    enum key_source_kind kind, const char *text, const char *origin, struct error *err);
+/* How long what was read is kept. */
+void credentials_keep_read(struct credentials *cs, int64_t keep_ms);
+/* Takes what was read for the key of that id. It is wiped when that key is gone, or the vault locked. */
+void credentials_was_read(struct credentials *cs, const char *id, struct secret *value);
+/* Wipes what was read too long ago. Milliseconds until the next will be; -1 = none. */
+int64_t credentials_drop_stale(struct credentials *cs);
+
+/* Takes what sources name out of the environment, seals it in memory once the vault is open, and has
+ * everything else forgotten (base/inherited.h). At the start, and before a variable is asked for. */
+void credentials_take_environment(struct credentials *cs);
+/* Whether the daemon was started with that variable. */
+bool credentials_has_variable(struct credentials *cs, const char *name);
+/* 0 and a new secret, or MP_E_NO_CREDENTIAL with the reason as the end of a sentence. */
+int credentials_variable(struct credentials *cs, const char *name, struct secret **out,
+    struct error *err);
 
 /* ---- keys of test sessions (credential_sessions.c): never listed, and nobody else can give them their
  * labels. Whether one may be used now is for its session to say. ---- */

@@ -5,7 +5,7 @@
 
 #define COLUMNS \
 	"id, provider_id, label, origin, origin_moved, sealed, generation, fingerprint, last4, " \
-	"created_ms, last_ok_ms, last_fail_ms, last_code, session_id, expires_ms, rev"
+	"created_ms, last_ok_ms, last_fail_ms, last_code, session_id, expires_ms, source, rev"
 
 static void
 read_row(struct query *q, struct credential_row *row)
@@ -27,6 +27,7 @@ read_row(struct query *q, struct credential_row *row)
 	row->last_code = query_col_str(q, at++);
 	row->session_id = query_col_int(q, at++);
 	row->expires_ms = query_col_int(q, at++);
+	row->source = query_col_str(q, at++);
 	row->rev = query_col_int(q, at++);
 }
 
@@ -60,13 +61,14 @@ store_credential_put(struct store *s, const struct credential_row *row)
 	/* not INSERT OR REPLACE: a row of another provider with the same id must not vanish */
 	static const char sql[] =
 	    "INSERT INTO credentials (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-	    "?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (provider_id, label) DO UPDATE SET "
+	    "?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (provider_id, label) DO UPDATE SET "
 	    "id = excluded.id, origin = excluded.origin, origin_moved = excluded.origin_moved, "
 	    "sealed = excluded.sealed, generation = excluded.generation, "
 	    "fingerprint = excluded.fingerprint, last4 = excluded.last4, "
 	    "created_ms = excluded.created_ms, last_ok_ms = excluded.last_ok_ms, "
 	    "last_fail_ms = excluded.last_fail_ms, last_code = excluded.last_code, "
-	    "session_id = excluded.session_id, expires_ms = excluded.expires_ms, rev = excluded.rev";
+	    "session_id = excluded.session_id, expires_ms = excluded.expires_ms, "
+	    "source = excluded.source, rev = excluded.rev";
 	struct query q;
 
 	query_init(&q, s, sql);
@@ -85,6 +87,7 @@ store_credential_put(struct store *s, const struct credential_row *row)
 	query_text(&q, or_empty(row->last_code));
 	query_int(&q, row->session_id);
 	query_int(&q, row->expires_ms);
+	query_text(&q, or_empty(row->source));
 	query_int(&q, row->rev);
 	return query_run(&q, NULL);
 }

@@ -176,6 +176,9 @@ static const struct migration migrations[] = {
 	    ") STRICT, WITHOUT ROWID;"
 
 	    "ALTER TABLE overrides ADD COLUMN chain TEXT;" },
+
+	{ "keys that are read from a source",
+	    "ALTER TABLE credentials ADD COLUMN source TEXT NOT NULL DEFAULT '';" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

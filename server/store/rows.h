@@ -29,6 +29,7 @@ struct credential_row {
 	const char *id;          /* UUID of the row, part of what the seal covers */
 	const char *provider_id; /* providers.id or the catalogue id */
 	const char *label;
+	const char *source;      /* "" = the key itself is sealed; else "KIND TEXT" (state/key_source.h) */
 	const char *origin;      /* scheme://host:port it is bound to */
 	bool origin_moved;       /* the user moved the provider: refused as `origin`, not `tampered` */
 	const void *sealed;

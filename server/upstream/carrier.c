@@ -23,7 +23,7 @@ upstream_free(struct upstream *u)
 
 	if (u == NULL)
 		return;
-	u->draining = true;
+	u->draining = u->closing = true;
 	while ((t = u->transfers) != NULL) {
 		t->over = true;
 		loop_defer_cancel(u->loop, &t->reap);
@@ -40,6 +40,12 @@ void
 upstream_limit_patience(struct upstream *u, int64_t ms)
 {
 	u->patience_ms = ms;
+}
+
+void
+upstream_bring_keys(struct upstream *u, const struct key_bringer *b)
+{
+	u->bringer = *b;
 }
 
 void
@@ -128,6 +134,8 @@ transfer_start(struct upstream *u, enum carrier_kind carrier, enum framing frami
 {
 	struct endpoint hasty;
 
+	if (to->unread != NULL)
+		return held_start(u, carrier, framing, to, req, cb, arg, err);
 	if (u->patience_ms > 0) {
 		hasty = *to;
 		hasty.connect_ms = hasty.first_byte_ms = hasty.silence_ms = u->patience_ms;

@@ -26,6 +26,8 @@ struct endpoint {
 	bool local;          /* loopback and private addresses allowed, http allowed on loopback */
 	enum auth_style auth_style;
 	const struct secret *key; /* NULL = none */
+	const struct credential *unread; /* the key is brought first, see upstream_bring_keys; NULL = no */
+	uint64_t output_bytes;    /* CARRIER_CHILD: the most it may write; 0 = 32 MiB */
 	int64_t connect_ms, first_byte_ms, silence_ms, total_ms; /* 0 = the defaults of THREATS section 9 */
 };
 
@@ -43,6 +45,7 @@ struct transfer_callbacks {
 	void (*on_end)(void *arg, const struct failure *failure);
 };
 
+struct credential; /* server/state: passed on, never looked into */
 struct upstream; /* the carriers of one loop; keeps connections alive between requests */
 struct transfer;
 struct loop;
@@ -55,6 +58,20 @@ void upstream_reload(struct upstream *u);
 /* From now on connecting, the first byte and silence get this long each, whatever the endpoint says
  * (0 = as it says). For tests. */
 void upstream_limit_patience(struct upstream *u, int64_t ms);
+
+/* Brings keys that must be read from somewhere before they can be sent. */
+struct key_wait;
+typedef void key_brought(void *arg, const struct secret *key, const struct failure *why);
+struct key_bringer {
+	/* One call of done, from the loop, unless it is cancelled: with the key, borrowed for the call, or
+	 * with why there is none. */
+	struct key_wait *(*ask)(void *arg, const struct credential *which, key_brought *done,
+	    void *done_arg);
+	void (*cancel)(struct key_wait *w);
+	void *arg;
+};
+/* From now on transfers to an endpoint with an unread key begin when it was brought. Before the first. */
+void upstream_bring_keys(struct upstream *u, const struct key_bringer *b);
 
 /* Takes the content of req (left empty). framing: what the dialect expects of a stream. NULL and err when
  * it cannot even start (bad URL, memory). */

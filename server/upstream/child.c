@@ -201,6 +201,8 @@ child_release(struct transfer *t)
 	loop_timer_free(c->farewell);
 	ndjson_clear(&c->ndjson);
 	buf_clear(&c->held);
+	if (c->request.aside)
+		secret_wipe(c->body.data, c->body.len);
 	buf_clear(&c->body);
 	buf_clear(&c->words);
 	wire_request_clear(&c->request);
@@ -312,9 +314,9 @@ child_begin(void *arg)
 
 	if (c->base.over)
 		return;
-	if (warm_take(c->base.up->warm, c)) {
+	if (!c->request.aside && warm_take(c->base.up->warm, c)) {
 		child_ask(c);
-	} else if (!children_full(c->all)) {
+	} else if (c->request.aside || !children_full(c->all)) {
 		child_launch(c);
 	} else if (children_waiting(c->all) < WAITING_MAX) {
 		children_wait(c->all, &c->waiter);
@@ -362,7 +364,8 @@ child_start(struct upstream *u, enum framing framing, const struct endpoint *to,
 	wire_request_init(req);
 	wire_memory_init(&c->memory);
 	ndjson_init(&c->ndjson);
-	buf_init(&c->body, (size_t)CHILD_OUTPUT_BYTES + 1);
+	c->output_limit = to->output_bytes > 0 ? to->output_bytes : CHILD_OUTPUT_BYTES;
+	buf_init(&c->body, (size_t)c->output_limit + 1);
 	set_limits(c, to);
 	c->watchdog = loop_timer_new(u->loop, watch, c);
 	c->farewell = loop_timer_new(u->loop, farewell, c);

@@ -27,7 +27,7 @@ struct child {
 
 	struct child_pipe in, out, err;
 	size_t written;
-	uint64_t out_bytes, err_bytes;
+	uint64_t out_bytes, err_bytes, output_limit;
 	struct ndjson ndjson;
 	struct buf held;  /* the rest of a block in which the owner paused; at most one block */
 	struct buf body;  /* the output of a request that asked for no stream */

@@ -64,9 +64,11 @@ take_output(struct child *c, const char *bytes, size_t n)
 
 	c->last_byte_ms = clock_monotonic_ms();
 	c->out_bytes += n;
-	if (c->out_bytes > CHILD_OUTPUT_BYTES) {
-		child_fail(c, FAILURE_PROTOCOL, "too_large", "%s wrote more than 32 MiB",
-		    c->request.program);
+	if (c->out_bytes > c->output_limit) {
+		bool large = c->output_limit >> 20 > 0;
+
+		child_fail(c, FAILURE_PROTOCOL, "too_large", "%s wrote more than %u %s", c->request.program,
+		    (unsigned)(c->output_limit >> (large ? 20 : 10)), large ? "MiB" : "KiB");
 		return;
 	}
 	if (!c->request.stream) {
@@ -97,6 +99,8 @@ out_ready(void *arg, int fd, unsigned what)
 		child_pipe_close(&c->out);
 	else
 		take_output(c, block, (size_t)n);
+	if (c->request.aside)
+		secret_wipe(block, sizeof block);
 	child_advance(c);
 }
 

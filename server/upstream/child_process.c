@@ -29,7 +29,7 @@ struct process {
 	struct loop_io *ended;
 	struct loop_timer *kill;
 	char *room;
-	bool idle;
+	bool idle, aside;
 	void (*on_exit)(void *arg, int status); /* NULL = nobody watches */
 	void *arg;
 };
@@ -37,7 +37,7 @@ struct process {
 struct children {
 	struct loop *loop;
 	struct process *first;
-	size_t count, idle;
+	size_t count, idle, aside;
 	struct children_waiter *waiters; /* who waited longest is first */
 	size_t waiting;
 	struct loop_timer *sweep;
@@ -116,7 +116,7 @@ children_new(struct loop *loop)
 bool
 children_full(const struct children *cs)
 {
-	return cs->count >= CHILDREN_MAX;
+	return cs->count - cs->aside >= CHILDREN_MAX;
 }
 
 size_t
@@ -131,7 +131,7 @@ children_pressed(const struct children *cs)
 	size_t ending = 0;
 
 	for (const struct process *p = cs->first; p != NULL; p = p->next)
-		ending += p->on_exit == NULL;
+		ending += p->on_exit == NULL && !p->aside;
 	return cs->waiting > ending;
 }
 
@@ -180,6 +180,8 @@ process_free(struct process *p)
 	cs->count--;
 	if (p->idle)
 		cs->idle--;
+	if (p->aside)
+		cs->aside--;
 	loop_io_free(p->ended);
 	loop_timer_free(p->kill);
 	close(p->pidfd);
@@ -266,6 +268,9 @@ process_start(struct children *cs, const char *path, const struct wire_request *
 		p->next->prev = p;
 	cs->first = p;
 	cs->count++;
+	p->aside = req->aside;
+	if (p->aside)
+		cs->aside++;
 	return p;
 fail:
 	room_remove(p->room);

@@ -42,6 +42,8 @@ struct upstream {
 	struct transfer *transfers;
 	int64_t patience_ms; /* upstream_limit_patience; 0 = as the endpoint says */
 	bool draining;       /* no program waits any more */
+	bool closing;        /* upstream_free: every transfer is released, in no order */
+	struct key_bringer bringer;
 };
 
 /* Fills the base and puts it on the list. */
@@ -58,6 +60,10 @@ struct transfer *http_start(struct upstream *u, enum framing framing, const stru
     struct wire_request *req, const struct transfer_callbacks *cb, void *arg, struct error *err);
 struct transfer *loopback_start(struct upstream *u, struct wire_request *req,
     const struct transfer_callbacks *cb, void *arg, struct error *err);
+/* Starts the transfer when its key was brought (held.c). */
+struct transfer *held_start(struct upstream *u, enum carrier_kind carrier, enum framing framing,
+    const struct endpoint *to, struct wire_request *req, const struct transfer_callbacks *cb, void *arg,
+    struct error *err);
 struct transfer *child_start(struct upstream *u, enum framing framing, const struct endpoint *to,
     struct wire_request *req, const struct transfer_callbacks *cb, void *arg, struct error *err);
 

@@ -1,7 +1,10 @@
 /* key.c - keys go in and are never handed out again (THREATS.md section 3.4). */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/base/secret.h"
+#include "server/call/key_reader.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
@@ -19,23 +22,19 @@ find_provider(struct rpc_request *req, const char *name, struct error *err)
 	return pr;
 }
 
-static int
-store_key(struct rpc_request *req, const struct provider *pr, const char *label,
-    const struct secret *key, struct error *err)
-{
-	const struct rpc_parts *parts = rpc_parts(req);
-	int r;
+/* ---- what is to be stored: a key, or where it is read from ---- */
 
-	if ((r = changes_begin(parts->changes, err)) != 0)
-		return r;
-	r = credentials_set(parts->credentials, pr, label, key, rpc_str(req, "origin"), err);
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	if ((r = changes_commit(parts->changes, "key.set", rpc_client(req), NULL, err)) == 0)
-		credentials_scrub(parts->credentials);
-	return r;
+struct wish {
+	struct secret *key; /* NULL = from a source */
+	enum key_source_kind kind;
+	char *text;
+};
+
+static void
+wish_clear(struct wish *w)
+{
+	secret_free(w->key);
+	free(w->text);
 }
 
 /* THREATS.md section 3.4: what cannot travel in a header is refused before anything is stored. */
@@ -52,6 +51,82 @@ read_key(const struct rpc_request *req, struct secret **out, struct error *err)
 	return *out != NULL ? 0 : error_set(err, MP_E_INTERNAL, "no locked memory for the key");
 }
 
+/* {command: "pass show x"}, {env: "NAME"} or {file: "/path"}. */
+static int
+read_source(const struct value *map, struct wish *w, struct error *err)
+{
+	const struct value *v = NULL;
+	struct slice name = { NULL, 0 };
+	char *text;
+	int r;
+
+	if (value_size(map) == 1)
+		name = value_pair(map, 0, &v);
+	for (int k = KEY_COMMAND; k <= KEY_FILE; k++)
+		if (slice_eq(name, key_source_name((enum key_source_kind)k)))
+			w->kind = (enum key_source_kind)k;
+	if (w->kind == KEY_STORED || value_type(v) != VALUE_STR ||
+	    memchr(value_slice(v).data, '\0', value_slice(v).len) != NULL)
+		return error_field(err, "source", "source holds one text: command, env or file");
+	text = value_strdup(v);
+	r = key_reader_prepare(w->kind, text, &w->text, err);
+	free(text);
+	return r;
+}
+
+static int
+read_wish(const struct rpc_request *req, struct wish *w, struct error *err)
+{
+	if (rpc_has(req, "secret") == rpc_has(req, "source"))
+		return error_field(err, rpc_has(req, "secret") ? "source" : "secret",
+		    "key.set needs either secret or source");
+	if (rpc_has(req, "secret"))
+		return read_key(req, &w->key, err);
+	return read_source(rpc_param(req, "source"), w, err);
+}
+
+static int
+store_wish(struct rpc_request *req, const struct provider *pr, const struct wish *w,
+    struct error *err)
+{
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *label = rpc_str(req, "label"), *origin = rpc_str(req, "origin");
+	int r;
+
+	if ((r = changes_begin(parts->changes, err)) != 0)
+		return r;
+	if (w->key != NULL)
+		r = credentials_set(parts->credentials, pr, label, w->key, origin, err);
+	else
+		r = credentials_set_source(parts->credentials, pr, label, w->kind, w->text, origin,
+		    err);
+	if (r != 0) {
+		changes_rollback(parts->changes);
+		return r;
+	}
+	if ((r = changes_commit(parts->changes, "key.set", rpc_client(req), NULL, err)) != 0)
+		return r;
+	credentials_scrub(parts->credentials);
+	if (w->kind == KEY_ENV)
+		credentials_take_environment(parts->credentials);
+	return 0;
+}
+
+static void
+pack_warnings(struct pack *p, struct credentials *cs, const struct credential *c)
+{
+	char text[256];
+
+	if (c->source != KEY_ENV || credentials_has_variable(cs, c->source_text))
+		return;
+	snprintf(text, sizeof text, "the daemon was started without %.128s; set it where the daemon is "
+	    "started, then: mpc daemon restart", c->source_text);
+	pack_str(p, "warnings");
+	pack_array_begin(p);
+	pack_str(p, text);
+	pack_array_end(p);
+}
+
 struct rpc_answer
 rpc_key_set(struct rpc_request *req)
 {
@@ -60,7 +135,7 @@ rpc_key_set(struct rpc_request *req)
 	const struct credential *stored;
 	const struct provider *pr;
 	struct error err = ERROR_INIT;
-	struct secret *key = NULL;
+	struct wish wish = { NULL, KEY_STORED, NULL };
 	struct rpc_answer a;
 	bool replaced;
 	struct pack *p;
@@ -68,22 +143,26 @@ rpc_key_set(struct rpc_request *req)
 	if ((pr = find_provider(req, rpc_str(req, "provider"), &err)) == NULL)
 		return rpc_fail_err(req, &err);
 	replaced = credentials_find(parts->credentials, pr->name, label) != NULL;
-	if (read_key(req, &key, &err) != 0 || store_key(req, pr, label, key, &err) != 0 ||
+	if (read_wish(req, &wish, &err) != 0 || store_wish(req, pr, &wish, &err) != 0 ||
 	    (stored = credentials_find(parts->credentials, pr->name, label)) == NULL) {
 		a = rpc_fail_err(req, &err);
 	} else {
 		p = rpc_result(req);
 		pack_kv_str(p, "provider", stored->provider);
 		pack_kv_str(p, "label", stored->label);
-		pack_kv_str(p, "fingerprint", stored->fingerprint);
-		pack_kv_str(p, "source", "stored");
+		pack_kv_str(p, "source", key_source_name(stored->source));
+		if (stored->source != KEY_STORED)
+			pack_kv_str(p, "from", stored->source_text);
+		if (stored->fingerprint[0] != '\0')
+			pack_kv_str(p, "fingerprint", stored->fingerprint);
 		if (stored->last4 != NULL && stored->last4[0] != '\0')
 			pack_kv_str(p, "last4", stored->last4);
 		pack_kv_str(p, "origin", stored->origin);
 		pack_kv_bool(p, "replaced", replaced);
+		pack_warnings(p, parts->credentials, stored);
 		a = rpc_ok(req);
 	}
-	secret_free(key);
+	wish_clear(&wish);
 	return a;
 }
 
