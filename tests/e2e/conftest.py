@@ -47,6 +47,7 @@ NEEDS_ROOT = {
     "test_F120_the_daemon_does_not_inherit_the_shell", "test_F40_closed_standard_descriptors",
     "test_F41_a_hostile_environment_is_dropped", "test_F113_no_copy_of_a_key_is_left",
     "test_F113_without_wiping_the_search_finds_some", "test_F113_a_key_that_came_by_mpc",
+    "test_F113_after_lock_there_is_none", "test_F110_nothing_in_proc_during_any_command",
 }
 
 

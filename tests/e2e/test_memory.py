@@ -96,6 +96,40 @@ def test_F113_no_copy_of_a_key_is_left(start, server):
         assert settle(d, [other]) == []
 
 
+def test_F113_after_lock_there_is_none(start, server):
+    """Stored ones, one that a command printed, one of a file, one of the environment."""
+    d, keys = start("wiped"), {n: new_key() for n in ("stored", "command", "file", "env")}
+    held = d.root / "held"
+    held.write_text(keys["command"] + "\n")
+    of_file = d.root / "of-file"
+    of_file.write_text(keys["file"])
+    of_file.chmod(0o600)
+    d.stop()
+    d.env["LAB_API_KEY"] = keys["env"]
+    d.start()
+    sources = {"command": {"command": f"cat {held}"}, "file": {"file": str(of_file)}, "env": {"env": "LAB_API_KEY"}}
+    with d.rpc() as c:
+        for name, key in keys.items():
+            add(c, server, name, new_key() if name in sources else key)
+            if name in sources:
+                c.call("key.set", provider=name, source=sources[name])
+    d.restart()
+    with d.rpc() as c:
+        for name, key in keys.items():
+            assert use(c, server, name) == key
+        assert all(copies(d.pid, k) for k in keys.values())
+        c.call("vault.lock")
+        # whoever reads memory right after the answer finds nothing
+        assert [x for k in keys.values() for x in copies(d.pid, k)] == []
+        assert c.prompt("x", ref="stored:m1").code == "locked"
+        c.call("vault.unlock")
+        for name, key in keys.items():
+            assert c.prompt("x", ref=f"{name}:m1").ok
+            assert server.chats[-1].header("authorization") == f"Bearer {key}"
+        c.call("vault.lock")
+        assert settle(d, keys.values()) == []
+
+
 def test_F113_without_wiping_the_search_finds_some(start, server):
     d, keys = start("unwiped"), [new_key() for _ in range(6)]
     with d.rpc() as c:

@@ -8,12 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from harness.daemon import BIN
-from harness.provider import reply
+from harness.provider import reply, stream
 from harness.rpc import RpcError
 
 CANARY = "sk-canary-9f8e7d6c5b4a39281706f5e4d3c2b1a0"
@@ -164,6 +165,77 @@ def test_F108_a_provider_that_moves_needs_a_new_key(daemon, provider, make_provi
         assert c.prompt("x", ref=ref).ok
 
 
+def test_F108_every_way_to_point_a_key_elsewhere(daemon, provider, make_provider):
+    """Another address, another port, http for https, by a document, and the key set for another origin."""
+    thief = make_provider()
+    ref = with_key(daemon, provider)
+    with daemon.rpc() as c:
+        c.call("key.set", provider="scripted", label="second", secret="sk-second-0000000000000000000")
+        for url in (thief.url, provider.url.replace("127.0.0.1", "localhost"), provider.url.replace("127.0.0.1", "127.0.0.2"),
+                    provider.url.replace("http:", "https:")):
+            c.call("provider.update", name="scripted", set={"base_url": url})
+            a = c.prompt("x", ref=ref)
+            assert a.code == "origin", (url, a.last)
+            assert c.call("provider.check", name="scripted")["code"] == "origin"
+        # a path is no other origin
+        c.call("provider.update", name="scripted", set={"base_url": provider.url + "/"})
+        assert c.prompt("x", ref=ref).ok
+        with pytest.raises(RpcError) as e:
+            c.call("key.set", provider="scripted", secret=CANARY, origin=thief.url)
+        assert e.value.code == "origin"
+    document = daemon.home / "all.yaml"
+    document.write_text(daemon.mpc("config", "export", check=0).out.replace(provider.url, thief.url))
+    daemon.mpc("config", "apply", document, "--cascade", check=0)
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref=ref).code == "origin"
+        # the same name again is another provider: the key went with the one it belonged to
+        c.call("provider.remove", name="scripted", cascade=True)
+        c.call("provider.add", name="scripted", base_url=thief.url, type="local", dialect="openai-chat", auth_type="api-key")
+        assert c.prompt("x", ref=ref).code == "no_credential"
+    assert thief.requests == []
+
+
+def test_F109_no_method_that_only_reads_tells_it(daemon, provider):
+    """Every method of the table that changes nothing and needs nothing, and every file that they leave."""
+    with_key(daemon, provider)
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref="scripted:m1").ok
+        rows = [m for m in c.call("sys.methods")["methods"] if not [p for p in m["params"] if not p["optional"]]]
+        names = [m["name"] for m in rows if not m.get("mutates") and m["name"].split(".")[1] in
+                 ("status", "list", "get", "info", "methods", "clients", "log", "export", "ping", "usage", "report", "show")]
+        assert len(names) > 10, rows
+        for name in names:
+            assert not scan(json.dumps(c.call(name), default=repr).encode()), name
+    daemon.mpc("config", "export", check=0)
+    kept = daemon.home / "kept"
+    daemon.mpc("backup", kept, check=0)
+    for cmd in (["config", "export"], ["config", "export", "--json"], ["config"], ["vault"], ["list", "-a"], ["test", "list"], ["rpc", "state.get"]):
+        r = daemon.mpc(*cmd)
+        assert not scan(r.stdout + r.stderr), cmd
+    assert kept.exists() and not scan(kept.read_bytes())
+
+
+def test_F109_what_a_source_says_is_no_leak(daemon, provider):
+    """A command that complains with the key, fails after printing it, prints it twice."""
+    daemon.env["MODELPD_LOG"] = "debug"
+    daemon.restart()
+    with_key(daemon, provider, "sk-to-be-replaced-000000000000")
+    held = daemon.root / "held"
+    for text in (f"cat {held}; cat {held} >&2; exit 1", f"cat {held} >&2", f"cat {held}; cat {held}; cat {held} >&2"):
+        held.write_text(CANARY + "\n")
+        with daemon.rpc() as c:
+            c.call("state.subscribe")
+            c.call("key.set", provider="scripted", source={"command": f"sh -c '{text}'"})
+            a = c.prompt("x", ref="scripted:m1")
+            check = c.call("provider.check", name="scripted")
+            seen = json.dumps([a.events, c.events, check, c.call("key.status"), c.call("provider.get", name="scripted"), c.call("sys.log", level="debug")])
+        assert not scan(seen.encode()), seen
+    assert not scan(daemon.log().encode())
+    held.unlink()
+    daemon.stop()
+    assert not [p for p in daemon.root.rglob("*") if p.is_file() and scan(p.read_bytes())]
+
+
 def test_F109_the_key_is_nowhere(daemon, provider):
     daemon.env["MODELPD_LOG"] = "debug"
     daemon.restart()
@@ -226,6 +298,70 @@ def test_F110_arguments_and_environment_of_every_process(daemon, provider):
     with daemon.rpc() as c:
         assert c.prompt("x", ref=ref).ok
     assert not scan(pathlib.Path(f"/proc/{daemon.pid}/environ").read_bytes())
+
+
+class Watcher:
+    """Reads the arguments and the environment of every process that is ours, as often as it can."""
+
+    def __init__(self, daemon):
+        self.daemon, self.seen, self.found, self.over = daemon, set(), [], False
+        self.thread = threading.Thread(target=self.watch)
+
+    def ours(self, pid):
+        try:
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            parent = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return False
+        return pid == self.daemon.pid or parent == self.daemon.pid or b"modelp" in line or str(self.daemon.root).encode() in line
+
+    def watch(self):
+        while not self.over:
+            for pid in [int(p) for p in os.listdir("/proc") if p.isdigit() and int(p) >= self.daemon.pid]:
+                if not self.ours(pid):
+                    continue
+                for name in ("cmdline", "environ"):
+                    try:
+                        data = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+                    except OSError:
+                        continue
+                    self.seen.add((pid, name))
+                    self.found += [(name, data)] if scan(data) else []
+            time.sleep(0.002)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.over = True
+        self.thread.join()
+
+
+def test_F110_nothing_in_proc_during_any_command(daemon, provider):
+    """Every command that has to do with a key, slow enough to be looked at; a key that a program of the user's prints."""
+    daemon.add_provider(provider, key="sk-the-first-one-0123456789")
+    held = daemon.root / "held"
+    held.write_text(CANARY)
+    held.chmod(0o600)
+    slow = daemon.root / "slow"
+    slow.write_text(f"#!/bin/sh\ncat {held}\nsleep 0.3\n")
+    slow.chmod(0o755)
+    provider.default = stream("a", "b", pause=0.1)
+    with Watcher(daemon) as w:
+        for argv, typed in ((["key", "set", "scripted", "--stdin"], CANARY), (["key", "list"], None), (["check", "scripted", "--deep"], None),
+                            (["prompt", "-m", "scripted:m1", "x"], None), (["test", "scripted", "m1", "5", "--stdin"], CANARY), (["test", "stop"], None),
+                            (["key", "set", "scripted", "--file", held, "--yes"], None), (["key", "set", "scripted", "--command", slow, "--yes"], None),
+                            (["prompt", "-m", "scripted:m1", "x"], None), (["config", "export"], None), (["doctor"], None),
+                            (["key", "delete", "scripted", "--yes"], None)):
+            r = daemon.mpc(*argv, input=typed.encode() if typed else None)
+            assert r.returncode in (0, 1), (argv, r.err)
+            assert not scan(r.stdout + r.stderr), argv
+    processes = {pid for pid, _ in w.seen}
+    assert w.found == [] and daemon.pid in processes
+    # most commands were seen, and so was the program that the daemon ran
+    assert len(processes) >= 8, w.seen
+    assert {r.header("authorization") for r in provider.chats} >= {"Bearer " + CANARY}
 
 
 SPY = r"""
