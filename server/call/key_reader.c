@@ -116,7 +116,9 @@ reading_conclude(struct reading *r, struct error *err)
 		/* what was true when it was asked for need not be now: locked, moved, deleted */
 		if (failure.class == FAILURE_NONE && p != NULL &&
 		    credentials_open(k->credentials, p, r->label, &key, &refused) != 0)
-			failure_say(&failure, FAILURE_CONFIG, "key_source", "%s", refused.message);
+			failure_say(&failure, FAILURE_CONFIG,
+			    refused.code == MP_E_LOCKED ? "locked" : "key_source", "%s",
+			    refused.message);
 		else if (failure.class == FAILURE_NONE && key == NULL)
 			failure_say(&failure, FAILURE_CONFIG, "key_source", "its key was changed meanwhile");
 		w->done(w->arg, failure.class == FAILURE_NONE ? key : NULL, &failure);

@@ -78,6 +78,13 @@ is_key_source(const struct failure *f)
 	return strcmp(f->kind, "key_source") == 0;
 }
 
+/* The same when the vault was locked meanwhile. */
+static bool
+is_locked(const struct failure *f)
+{
+	return strcmp(f->kind, "locked") == 0;
+}
+
 static bool
 never_connected(const struct failure *f)
 {
@@ -290,6 +297,10 @@ tell_hint(const struct story *s, const struct failure *f, struct error *err)
 	case FAILURE_CONFIG:
 		break;
 	}
+	if (is_locked(f)) {
+		error_hint(err, "mpc unlock");
+		return;
+	}
 	if (is_key_source(f)) {
 		set_hint(s, err, "try its source by hand, or give it another: mpc key set %P");
 		return;
@@ -378,7 +389,9 @@ story_tell(const struct story *s, const struct failure *f, struct error *err)
 
 	add_what(&b, s, f);
 	add_words(&b, f);
-	error_set(err, is_key_source(f) ? MP_E_NO_CREDENTIAL : failure_error_code(f->class),
+	error_set(err, is_key_source(f) ? MP_E_NO_CREDENTIAL
+	        : is_locked(f)          ? MP_E_LOCKED
+	                                : failure_error_code(f->class),
 	    "cannot use %s: %s", subject(s, ref, sizeof(ref)), buf_str(&b));
 	buf_clear(&b);
 	tell_hint(s, f, err);

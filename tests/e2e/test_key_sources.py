@@ -428,3 +428,18 @@ def test_a_daemon_that_stops_while_a_command_runs(lab):
         c.call("sys.shutdown", grace_ms=0)
     assert lab.wait_exit() == 0
     lab.start()
+
+
+def test_a_lock_while_a_command_runs(lab):
+    source(lab, command=str(program(lab, f"sleep 0.6; echo {KEY}")))
+    with lab.rpc() as c:
+        s = c.call("prompt.start", text="x", ref="lab:m1")["stream"]
+        deadline = time.monotonic() + 5
+        while runs(lab) == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        c.call("vault.lock")
+        assert c.collect(s).code == "locked"
+        assert lab.provider.chats == []
+        c.call("vault.unlock")
+        assert c.prompt("x", ref="lab:m1").ok
