@@ -331,6 +331,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
 		return error_set(err, MP_E_INTERNAL, "the calls cannot be set up");
 	if (o->test_timeout_ms > 0)
+		calls_hurry(p->calls, 20);
+	if (o->test_timeout_ms > 0)
 		calm.first_ms = calm.look_ms = calm.pause_ms = o->test_timeout_ms;
 	d->freshen = freshen_new(p->probes, p->routes, &calm);
 	return 0;

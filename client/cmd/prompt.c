@@ -162,6 +162,67 @@ end_error(struct prompt *q, const struct value *e)
 	q->exit_code = fail_err(q->a, &err);
 }
 
+/* What was wrong with a target, behind its name. */
+static const char *
+fallback_words(struct app *a, const struct value *e)
+{
+	static const struct {
+		const char *word; /* a class of failures, or a code */
+		const char *said;
+	} rows[] = {
+		{ "overloaded", "overloaded" },
+		{ "rate_limit", "rate limited" },
+		{ "quota", "used up" },
+		{ "server", "failed" },
+		{ "timeout", "too slow" },
+		{ "network", "out of reach" },
+		{ "auth", "rejected the key" },
+		{ "protocol", "answered nonsense" },
+		{ "context_length", "too small for this" },
+		{ "content_policy", "refused the content" },
+		{ "rate_limited", "still rate limited" },
+		{ "quota_exceeded", "still used up" },
+		{ "budget_exceeded", "over its budget" },
+		{ "provider_unavailable", "still out of order" },
+		{ "no_credential", "has no key" },
+		{ "locked", "locked" },
+		{ "invalid_state", "not usable" },
+	};
+	const struct value *class = value_get(e, "class"), *code = value_get(e, "code");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (value_equals(class != NULL ? class : code, rows[i].word))
+			return rows[i].said;
+	return app_text(a, code);
+}
+
+/* Before the first word of the answer: on stderr, so that the answer stays the answer. */
+static void
+say_fallback(struct prompt *q, const struct value *e)
+{
+	struct app *a = q->a;
+	const char *from = app_member(a, e, "from"), *to = app_member(a, e, "to");
+	const char *colon = strchr(from, ':');
+	int name = colon != NULL ? (int)(colon - from) : (int)strlen(from);
+	int64_t wait = value_int(value_get(e, "wait_ms"), 0);
+
+	if (a->quiet)
+		return;
+	/* two models of one provider are told apart by their whole names */
+	if (strncmp(from, to, (size_t)name + 1) == 0)
+		name = (int)strlen(from);
+	fflush(stdout);
+	fprintf(stderr, "%s %.*s %s, ", a->utf8 ? "\u21aa" : "->", name, from, fallback_words(a, e));
+	if (strcmp(from, to) == 0)
+		fprintf(stderr, "asking it again");
+	else
+		fprintf(stderr, "continuing with @%s[%lld] %s", app_member(a, e, "chain"),
+		    (long long)value_int(value_get(e, "position"), 0), to);
+	if (wait > 0)
+		fprintf(stderr, " in %.1f s", (double)wait / 1000);
+	fputc('\n', stderr);
+}
+
 /* True when it was the last one. */
 static bool
 on_event(struct prompt *q, const struct value *e)
@@ -189,6 +250,8 @@ on_event(struct prompt *q, const struct value *e)
 	} else if (value_equals(type, "warning")) {
 		note(q->a, "%s",
 		    app_member(q->a, e, *app_member(q->a, e, "text") != '\0' ? "text" : "message"));
+	} else if (value_equals(type, "fallback")) {
+		say_fallback(q, e);
 	} else if (value_equals(type, "start") && q->a->verbose) {
 		note(
 		    q->a, "asking %s (%s)", app_member(q->a, e, "ref"), app_member(q->a, e, "why"));

@@ -1,65 +1,21 @@
-#include "server/call/call.h"
+#include "server/call/call_inside.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
-#include "server/call/attempt.h"
-#include "server/call/story.h"
 
 #define CALLS_MAX 1024
-
-enum call_state {
-	CALL_PLANNED,    /* nothing was sent */
-	CALL_CONNECTING, /* sent, nothing was delivered to the watch */
-	CALL_STREAMING,  /* committed: the watch has seen output */
-	CALL_DONE,
-	CALL_FAILED,
-	CALL_CANCELLED,
-};
-
-struct call {
-	struct calls *calls;
-	struct call *prev, *next;
-
-	struct call_watch watch;
-	void *arg;
-	struct chat_request *chat;
-	struct route route;
-	char *client;
-	int64_t timeout_ms;
-
-	enum call_state state;
-	unsigned attempts;
-	struct attempt *attempt;
-	bool paused;
-	bool cancelling; /* call_cancel was asked; the end is queued */
-	bool ended;      /* on_end was delivered, or the owner is gone */
-
-	struct usage usage;
-	int64_t started_wall_ms, started_ms, first_token_ms;
-	int64_t bytes;
-
-	struct loop_timer *patience; /* timeout_ms of the whole call */
-	struct loop_deferred next_step; /* begin, or the end of a cancel */
-	struct loop_deferred reaper;
-};
-
-struct calls {
-	struct attempt_parts parts;
-	struct call *first;
-	size_t running; /* not ended */
-	bool draining;
-};
+#define BACKOFF_MS 500 /* before the first try of the same target again, where the provider names no wait */
 
 /* ---- states ---- */
 
 #define MAY(state) (1u << (state))
 
-static void
+void
 call_move(struct call *c, enum call_state to)
 {
 	static const unsigned legal[] = {
@@ -98,7 +54,10 @@ call_free(struct call *c)
 	loop_defer_cancel(cs->parts.loop, &c->next_step);
 	loop_defer_cancel(cs->parts.loop, &c->reaper);
 	loop_timer_free(c->patience);
+	loop_timer_free(c->again);
 	attempt_free(c->attempt);
+	call_drop_preamble(c);
+	free(c->extra.data);
 	chat_request_free(c->chat);
 	route_clear(&c->route);
 	free(c->client);
@@ -119,7 +78,8 @@ call_log(const struct call *c, const struct call_end *e)
 	log_info("call ended", LOG_TEXT("ref", target_ref(&c->route.target, ref, sizeof(ref))),
 	    LOG_TEXT("code", e->code != 0 ? error_code(e->code) : stop_reason_name(e->stop)),
 	    LOG_INT("http", e->failure != NULL ? e->failure->http_status : 0),
-	    LOG_INT("ms", e->duration_ms), LOG_INT("first_ms", e->first_token_ms));
+	    LOG_INT("tries", c->attempts), LOG_INT("ms", e->duration_ms),
+	    LOG_INT("first_ms", e->first_token_ms));
 }
 
 /* From here on nothing reaches the watch; the memory goes when the stack is empty. outcome: of what runs. */
@@ -136,48 +96,39 @@ call_close(struct call *c, const char *outcome)
 	if (c->attempts > 0)
 		routes_count(c->calls->parts.routes, c->route.session, c->usage.cost_microusd);
 	loop_timer_stop(c->patience);
+	loop_timer_stop(c->again);
 	loop_defer_cancel(c->calls->parts.loop, &c->next_step);
 	loop_defer(c->calls->parts.loop, &c->reaper, call_reap, c);
 }
 
-static void
+void
 call_end(struct call *c, enum call_state how, struct call_end *e)
 {
-	bool partial = c->state == CALL_STREAMING;
+	bool partial = c->state == CALL_STREAMING, cancelling = c->cancelling;
 
 	if (c->ended)
 		return;
+	call_flush_preamble(c);
+	if (c->ended || cancelling != c->cancelling)
+		return; /* the watch cancelled it; that is its end */
 	call_move(c, how);
 	call_close(c, e->code == 0 ? "cancelled" : error_code(e->code));
 	e->partial = e->code != 0 && partial;
 	e->usage = c->usage;
 	e->target = &c->route.target;
+	e->tour = &c->tour;
 	e->duration_ms = clock_monotonic_ms() - c->started_ms;
 	e->first_token_ms = c->first_token_ms;
 	call_log(c, e);
 	c->watch.on_end(c->arg, e);
 }
 
-static void
+void
 call_end_error(struct call *c, const struct error *err, const struct failure *f)
 {
 	struct call_end e = { .code = err->code, .stop = STOP_OTHER, .error = err, .failure = f };
 
 	call_end(c, CALL_FAILED, &e);
-}
-
-static struct story
-call_story(const struct call *c)
-{
-	struct story s = { .target = &c->route.target, .timeout_ms = c->timeout_ms };
-
-	if (c->attempt != NULL) {
-		s.provider = attempt_provider(c->attempt);
-		s.key_sent = attempt_key_sent(c->attempt);
-		s.credential = credentials_find(c->calls->parts.credentials, s.target->provider,
-		    s.target->label);
-	}
-	return s;
 }
 
 static void
@@ -188,122 +139,6 @@ call_fail(struct call *c, const struct failure *f)
 
 	story_tell(&s, f, &err);
 	call_end_error(c, &err, f);
-}
-
-/* ---- one attempt ---- */
-
-static bool
-is_output(enum event_type t)
-{
-	return t == EVENT_TEXT || t == EVENT_REASONING || t == EVENT_REASONING_END ||
-	    t == EVENT_TOOL_CALL;
-}
-
-static void
-call_on_event(void *arg, const struct event *e)
-{
-	struct call *c = arg;
-
-	if (c->ended || c->cancelling)
-		return;
-	if ((e->type == EVENT_REASONING || e->type == EVENT_REASONING_END) &&
-	    !c->chat->want_reasoning)
-		return;
-	if (e->type == EVENT_USAGE)
-		usage_merge(&c->usage, e->usage);
-	if (is_output(e->type) && c->state == CALL_CONNECTING)
-		call_move(c, CALL_STREAMING);
-	if (is_output(e->type) && c->first_token_ms < 0)
-		c->first_token_ms = clock_monotonic_ms() - c->started_ms;
-	if (e->type == EVENT_TEXT || e->type == EVENT_REASONING || e->type == EVENT_TOOL_ARGS)
-		c->bytes += (int64_t)e->text.len;
-	c->watch.on_event(c->arg, e);
-}
-
-/* A rule for another attempt: reasoning that the provider does not know by its signature any more goes
- * without it, once, and before anything of an answer was delivered. */
-static bool
-call_retry_unsigned(struct call *c, const struct failure *f)
-{
-	const struct target *t = &c->route.target;
-	const struct event warning = { .type = EVENT_WARNING,
-		.text = slice_of("the provider refused the signatures of earlier answers; "
-				 "it was asked once more without them") };
-	struct buf by = BUF_INIT;
-	bool other;
-
-	if (!f->unsigned_may_pass || c->state != CALL_CONNECTING)
-		return false;
-	buf_addf(&by, "%s:%s", t->provider, t->upstream);
-	other = chat_drop_signatures(c->chat, buf_str(&by));
-	buf_clear(&by);
-	if (other)
-		c->watch.on_event(c->arg, &warning);
-	return other;
-}
-
-static void call_next_attempt(void *arg);
-
-static void
-call_attempt_ended(void *arg, const struct attempt_end *end)
-{
-	struct call *c = arg;
-	struct call_end e = { .stop = end->stop };
-	struct story s = call_story(c);
-	struct error err = ERROR_INIT;
-	int64_t now = clock_monotonic_ms() - c->started_ms;
-
-	if (c->ended || c->cancelling)
-		return;
-	usage_merge(&c->usage, end->usage);
-	if (!end->ok)
-		story_tell(&s, end->failure, &err);
-	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
-	    c->first_token_ms >= 0 ? c->first_token_ms : now);
-	if (end->ok) {
-		call_end(c, CALL_DONE, &e);
-	} else if (!call_retry_unsigned(c, end->failure)) {
-		call_end_error(c, &err, end->failure);
-	} else if (!c->ended && !c->cancelling) {
-		/* the watch may have cancelled it when it was warned */
-		loop_defer(c->calls->parts.loop, &c->next_step, call_next_attempt, c);
-	}
-}
-
-static const struct attempt_watch call_attempt_watch = { call_on_event, call_attempt_ended };
-
-static void
-call_next_attempt(void *arg)
-{
-	struct call *c = arg;
-	struct call_start start = { .target = &c->route.target };
-	struct attempt_origin from = { c->started_wall_ms, 0, c->client, c->route.scope, NULL,
-		c->route.session };
-	struct error err = ERROR_INIT;
-
-	attempt_free(c->attempt); /* the one before; its stack is gone */
-	c->attempt = NULL;
-	if (c->timeout_ms > 0 && c->attempts == 0)
-		loop_timer_start(c->patience, c->timeout_ms);
-	start.attempt = from.number = ++c->attempts;
-	start.why = c->route.winner < c->route.layer_count
-	    ? layer_kind_name(c->route.layers[c->route.winner].kind)
-	    : "request";
-	c->watch.on_start(c->arg, &start);
-	if (c->ended || c->cancelling)
-		return; /* the watch cancelled it */
-
-	call_move(c, CALL_CONNECTING);
-	c->attempt = attempt_start(&c->calls->parts, &c->route.target, &from, c->chat, c->timeout_ms,
-	    &call_attempt_watch, c, &err);
-	if (c->ended || c->cancelling) {
-		attempt_stop(c->attempt); /* cancelled by a warning of the encoder */
-		return;
-	}
-	if (c->attempt == NULL)
-		call_end_error(c, &err, NULL);
-	else if (c->paused)
-		attempt_pause(c->attempt, true);
 }
 
 static void
@@ -346,10 +181,8 @@ call_start(struct calls *cs, struct chat_request *chat, const struct route *rout
 	c->watch = *watch;
 	c->arg = arg;
 	c->chat = chat;
-	route_init(&c->route);
-	target_copy(&c->route.target, &route->target);
-	c->route.session = route->session;
-	snprintf(c->route.scope, sizeof(c->route.scope), "%s", route->scope);
+	plan_copy(&c->route, route);
+	tour_init(&c->tour, &c->route, cs->backoff_ms);
 	if (route->winner < route->layer_count) {
 		c->route.layers[0].kind = route->layers[route->winner].kind;
 		c->route.layer_count = 1;
@@ -361,13 +194,14 @@ call_start(struct calls *cs, struct chat_request *chat, const struct route *rout
 	c->started_wall_ms = clock_wall_ms();
 	c->started_ms = clock_monotonic_ms();
 	c->patience = loop_timer_new(cs->parts.loop, call_out_of_patience, c);
+	c->again = loop_timer_new(cs->parts.loop, call_try, c);
 
 	c->next = cs->first;
 	if (cs->first != NULL)
 		cs->first->prev = c;
 	cs->first = c;
 	cs->running++;
-	loop_defer(cs->parts.loop, &c->next_step, call_next_attempt, c);
+	loop_defer(cs->parts.loop, &c->next_step, call_begin, c);
 	return c;
 }
 
@@ -387,6 +221,7 @@ call_cancel(struct call *c, bool silent)
 		return;
 	attempt_stop(c->attempt);
 	loop_timer_stop(c->patience);
+	loop_timer_stop(c->again);
 	if (silent) {
 		struct call_end e = { .stop = STOP_CANCELLED, .first_token_ms = c->first_token_ms,
 			.duration_ms = clock_monotonic_ms() - c->started_ms };
@@ -428,6 +263,7 @@ calls_new(struct loop *loop, struct upstream *up, struct providers *ps, struct c
 	struct calls *calls = xcalloc(1, sizeof(*calls));
 
 	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs, ledger };
+	calls->backoff_ms = BACKOFF_MS;
 	return calls;
 }
 
@@ -441,6 +277,12 @@ calls_free(struct calls *cs)
 		call_free(c);
 	}
 	free(cs);
+}
+
+void
+calls_hurry(struct calls *cs, int64_t backoff_ms)
+{
+	cs->backoff_ms = backoff_ms;
 }
 
 size_t

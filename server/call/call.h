@@ -4,9 +4,12 @@
  *
  * A call belongs to its front door; an attempt belongs to its call. The watch hears on_start once per
  * attempt, any number of events, and on_end exactly once, always from the loop, never from inside
- * call_start. The call frees itself after on_end; call_cancel is the only way to end it early. A refusal of
- * signatures in the history is worth a second attempt without them; other retries and fallback join in
- * call_next_attempt. */
+ * call_start. The call frees itself after on_end; call_cancel is the only way to end it early.
+ *
+ * Until a try delivers text, reasoning or a tool call nothing of it reaches the watch but on_start, so that a
+ * failure up to there may lead to the next target of the route (tour.h), which on_fallback tells. After it
+ * the call is that target's alone. A refusal of signatures in the history is worth a second try without
+ * them. */
 #ifndef SERVER_CALL_CALL_H
 #define SERVER_CALL_CALL_H
 
@@ -18,6 +21,7 @@
 #include "server/upstream/carrier.h"
 
 struct ledger;
+struct tour;
 struct calls; /* all calls of the daemon */
 struct call;
 
@@ -26,12 +30,27 @@ struct calls *calls_new(struct loop *loop, struct upstream *up, struct providers
     struct credentials *cs, struct routes *rs, struct ledger *ledger);
 /* Cancels what runs (no on_end comes). */
 void calls_free(struct calls *cs);
+/* For tests: how long the first wait is before the same target is tried again. */
+void calls_hurry(struct calls *cs, int64_t backoff_ms);
 size_t calls_count(const struct calls *cs);
 
 struct call_start {
 	const struct target *target;
 	unsigned attempt;
 	const char *why; /* "persistent", "request", ... */
+	const char *chain; /* "" = none */
+	size_t position;   /* in the chain, from 1 */
+};
+
+/* A target is left for another one, or asked once more: from and to are the same then. */
+struct call_fallback {
+	const struct target *from, *to;
+	const char *chain;
+	size_t position;          /* of `to` in the chain, from 1 */
+	int code;                 /* MP_E_... */
+	enum failure_class class; /* FAILURE_NONE when it was passed over */
+	bool passed;              /* `from` was not asked: it cannot serve now */
+	int64_t wait_ms;          /* before `to` is asked */
 };
 
 struct call_end {
@@ -42,6 +61,7 @@ struct call_end {
 	bool partial;             /* something was delivered before the failure */
 	struct usage usage;
 	const struct target *target;
+	const struct tour *tour;  /* what happened on the way */
 	int64_t duration_ms;
 	int64_t first_token_ms;   /* -1 = nothing came */
 };
@@ -51,6 +71,7 @@ struct call_watch {
 	/* TEXT, REASONING (if wanted), TOOL_*, USAGE, WARNING. */
 	void (*on_event)(void *arg, const struct event *e);
 	void (*on_end)(void *arg, const struct call_end *e);
+	void (*on_fallback)(void *arg, const struct call_fallback *f); /* may be NULL */
 };
 
 /* Takes chat, whatever happens. Route is copied. timeout_ms 0 = the default total. NULL and err when

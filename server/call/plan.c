@@ -70,6 +70,26 @@ plan_settle(struct routes *r, struct route *to)
 }
 
 void
+plan_copy(struct route *to, const struct route *from)
+{
+	*to = *from;
+	target_init(&to->target);
+	target_copy(&to->target, &from->target);
+	to->layer_count = 0;
+	memset(to->layers, 0, sizeof to->layers);
+	to->steps = NULL;
+	to->step_count = 0;
+	for (size_t i = 0; i < from->step_count; i++) {
+		plan_add(to, &from->steps[i].target);
+		to->steps[i].passed = from->steps[i].passed;
+		memcpy(to->steps[i].why, from->steps[i].why, sizeof to->steps[i].why);
+	}
+	if (to->step_count == 0)
+		plan_add(to, &from->target);
+	to->winner = 0;
+}
+
+void
 plan_clear(struct route *r)
 {
 	for (size_t i = 0; i < r->step_count; i++)

@@ -15,6 +15,8 @@ void plan_add_chain(struct route *to, const struct chains *cs, const struct prov
 /* Marks what cannot serve now, and makes the first that can (else the first) the route's target. A lone
  * one is never passed over: whoever chose it hears why it fails. */
 void plan_settle(struct routes *r, struct route *to);
+/* What of a route a call needs: everything but the layers. One without steps gets its target as the one. */
+void plan_copy(struct route *to, const struct route *from);
 void plan_clear(struct route *r);
 
 #endif

@@ -139,7 +139,7 @@ probe_call_ended(void *arg, const struct call_end *e)
 }
 
 static const struct call_watch probe_call_watch = {
-	probe_call_started, probe_call_event, probe_call_ended
+	probe_call_started, probe_call_event, probe_call_ended, NULL
 };
 
 static void

@@ -8,6 +8,7 @@
 #include "server/call/plan.h"
 #include "server/call/resolve.h"
 #include "server/dialect/dialect.h"
+#include "server/state/catalogue.h"
 
 #define DEFAULT_PROVIDER_ID "catalogue:echo"
 #define DEFAULT_MODEL "echo"
@@ -400,6 +401,24 @@ routes_resolve(struct routes *r, const char *selector, struct target *out, char 
 	error_field(err, "ref", "%.65s is a chain; this is about one target", selector);
 	error_hint(err, "name one of it: mpc chain show %.64s", selector + 1);
 	return MP_E_INVALID_PARAMS;
+}
+
+int64_t
+routes_context_tokens(const struct routes *r, const struct target *t)
+{
+	const struct provider *p = providers_find(r->ps, t->provider);
+	const struct roster_model *m =
+	    p != NULL ? discovered_find(models_discovered(r->ms), p, t->upstream) : NULL;
+
+	if (m != NULL && m->context_tokens > 0)
+		return m->context_tokens;
+	for (size_t i = 0; p != NULL && i < catalogue_model_count(); i++) {
+		const struct catalogue_model *known = catalogue_model(i);
+
+		if (strcmp(known->provider, p->name) == 0 && strcmp(known->model, t->upstream) == 0)
+			return known->context_tokens;
+	}
+	return 0;
 }
 
 static int

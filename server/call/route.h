@@ -103,6 +103,9 @@ bool routes_chain(struct routes *r, const struct chain *c, struct route *out);
 /* "persistent", "temporary", "session", "request", "default": Route.kind of PROTOCOL.md. */
 const char *layer_kind_name(enum layer_kind k);
 
+/* How many tokens of context its model has, as its provider or the catalogue says; 0 = unknown. */
+int64_t routes_context_tokens(const struct routes *r, const struct target *t);
+
 /* Whether a target could serve now, for status and before a call: 0, or MP_E_NO_CREDENTIAL, MP_E_LOCKED,
  * MP_E_INVALID_STATE (disabled, or a dialect this version does not speak), MP_E_ORIGIN, MP_E_TAMPERED. */
 int routes_ready(struct routes *r, const struct target *t, struct error *err);

@@ -358,15 +358,15 @@ pack_extra_map(struct pack *p, const struct buf *extra, unsigned count, const ch
 	buf_clear(&map);
 }
 
-struct rpc_answer
-rpc_fail_data(struct rpc_request *req, const struct error *err, const struct buf *extra,
-    unsigned count)
+/* The error with members of its own in `data`; false where it cannot carry them. */
+static bool
+reply_data(struct rpc_request *req, const struct error *err, const struct buf *extra, unsigned count)
 {
 	struct conn *c = req->conn;
 	struct pack *p = &c->reply;
 
 	if (c->hello.pair_errors || req->notification || extra->failed || count == 0)
-		return rpc_fail_err(req, err);
+		return false;
 	result_drop(req);
 	if (req->replay != 0)
 		replays_forget(c->server->replays, req->replay);
@@ -384,13 +384,22 @@ rpc_fail_data(struct rpc_request *req, const struct error *err, const struct buf
 	pack_kv_bool(p, "retryable", error_retryable(err->code));
 	if (err->hint[0] != '\0')
 		pack_kv_str(p, "hint", err->hint);
+	if (err->retry_after_ms > 0)
+		pack_kv_int(p, "retry_after_ms", err->retry_after_ms);
 	pack_str(p, "data");
 	pack_extra_map(p, extra, count, err->field);
 	pack_map_end(p);
 	pack_nil(p);
 	pack_array_end(p);
 	conn_release(c);
-	return answered;
+	return true;
+}
+
+struct rpc_answer
+rpc_fail_data(struct rpc_request *req, const struct error *err, const struct buf *extra,
+    unsigned count)
+{
+	return reply_data(req, err, extra, count) ? answered : rpc_fail_err(req, err);
 }
 
 struct rpc_answer
@@ -417,6 +426,19 @@ rpc_finish(struct rpc_request *req)
 
 	request_unlink(req); /* a reply may end the connection, and with it all that is pending */
 	reply_result(req);
+	request_recycle(req);
+	conn_touched(c);
+}
+
+void
+rpc_finish_data(struct rpc_request *req, const struct error *err, const struct buf *extra,
+    unsigned count)
+{
+	struct conn *c = req->conn;
+
+	request_unlink(req);
+	if (!reply_data(req, err, extra, count))
+		reply_error(req, err);
 	request_recycle(req);
 	conn_touched(c);
 }

@@ -131,6 +131,9 @@ struct rpc_answer rpc_fail_data(struct rpc_request *req, const struct error *err
 struct rpc_answer rpc_pending(struct rpc_request *req, void (*cancel)(void *arg), void *arg);
 void rpc_finish(struct rpc_request *req);
 void rpc_finish_error(struct rpc_request *req, const struct error *err);
+/* As rpc_finish_error, with members for `data` as in rpc_fail_data. */
+void rpc_finish_data(struct rpc_request *req, const struct error *err, const struct buf *extra,
+    unsigned count);
 
 /* ---- the connection, for handlers that outlive their request ---- */
 

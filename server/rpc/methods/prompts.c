@@ -5,6 +5,7 @@
 
 #include "protocol/base/str.h"
 #include "protocol/limits.h"
+#include "server/call/tour.h"
 #include "server/rpc/methods/chat_params.h"
 
 struct prompts *
@@ -142,6 +143,26 @@ out:
 	return r;
 }
 
+void
+pack_attempts(struct pack *p, const struct tour *tour)
+{
+	char ref[400];
+
+	pack_str(p, "attempts");
+	pack_array_begin(p);
+	for (size_t i = 0; i < tour->log_count; i++) {
+		const struct tour_stop *stop = &tour->log[i];
+
+		pack_map_begin(p);
+		pack_kv_str(p, "ref", target_ref(&tour->route->steps[stop->step].target, ref, sizeof ref));
+		pack_kv_str(p, "code", error_code(stop->code));
+		if (stop->passed)
+			pack_kv_bool(p, "passed", true);
+		pack_map_end(p);
+	}
+	pack_array_end(p);
+}
+
 static void
 kv_known(struct pack *p, const char *key, int64_t v)
 {
@@ -174,6 +195,7 @@ pack_usage(struct pack *p, const struct usage *u)
 void
 prompt_started(struct prompt *p, const struct call_start *start)
 {
+	target_ref(start->target, p->ref, sizeof p->ref);
 	snprintf(p->signed_by, sizeof p->signed_by, "%s:%s", start->target->provider,
 	    start->target->upstream);
 }

@@ -57,6 +57,8 @@ struct rpc_answer run_start(struct rpc_request *req);
 /* on_start of both kinds calls it. */
 void prompt_started(struct prompt *p, const struct call_start *start);
 
+/* "attempts": what was asked and what was passed over, in that order. */
+void pack_attempts(struct pack *p, const struct tour *tour);
 /* "usage": only what is known. */
 void pack_usage_members(struct pack *p, const struct usage *u);
 void pack_usage(struct pack *p, const struct usage *u);

@@ -35,15 +35,24 @@ run_clear(struct prompt *p)
 	content_clear(&r->content);
 }
 
+/* tour: what happened on the way, NULL = nothing to tell of it. */
 static void
-run_fail(struct run *r, const struct error *err)
+run_fail(struct run *r, const struct error *err, const struct tour *tour)
 {
 	struct rpc_request *req = r->req;
+	struct buf extra = BUF_INIT;
+	struct pack p;
 
 	r->req = NULL;
 	prompt_bury(&r->prompt);
-	if (req != NULL)
+	if (req != NULL && err->code == MP_E_CHAIN_EXHAUSTED && tour != NULL) {
+		pack_init(&p, &extra);
+		pack_attempts(&p, tour);
+		rpc_finish_data(req, err, &extra, 1);
+	} else if (req != NULL) {
 		rpc_finish_error(req, err);
+	}
+	buf_clear(&extra);
 }
 
 static void
@@ -54,7 +63,7 @@ give_up(struct run *r)
 	error_set(&err, MP_E_TOO_LARGE, "the answer of %s is too large for one reply",
 	    r->prompt.ref);
 	error_hint(&err, "ask with prompt.start, which streams it");
-	run_fail(r, &err);
+	run_fail(r, &err, NULL);
 }
 
 static void
@@ -155,7 +164,7 @@ on_end(void *arg, const struct call_end *e)
 
 	r->prompt.call = NULL;
 	if (e->code != 0) {
-		run_fail(r, e->error);
+		run_fail(r, e->error, e->tour);
 		return;
 	}
 	if (r->wants_content && content_end(&r->content) != 0) {
@@ -167,7 +176,7 @@ on_end(void *arg, const struct call_end *e)
 	prompt_bury(&r->prompt);
 }
 
-static const struct call_watch run_watch = { on_start, on_event, on_end };
+static const struct call_watch run_watch = { on_start, on_event, on_end, NULL };
 
 static void
 on_cancel(void *arg)

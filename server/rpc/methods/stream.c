@@ -137,7 +137,8 @@ send_tool_call(struct stream *s, const struct tool_call *c)
 }
 
 static void
-send_error(struct stream *s, const struct error *err, bool partial, const struct usage *u)
+send_error(struct stream *s, const struct error *err, bool partial, const struct usage *u,
+    const struct tour *tour)
 {
 	struct pack *p;
 
@@ -164,6 +165,8 @@ send_error(struct stream *s, const struct error *err, bool partial, const struct
 		pack_kv_int(p, "http_status", err->http_status);
 	if (err->field[0] != '\0')
 		pack_kv_str(p, "field", err->field);
+	if (err->code == MP_E_CHAIN_EXHAUSTED && tour != NULL)
+		pack_attempts(p, tour);
 	pack_map_end(p);
 	event_end(s);
 }
@@ -185,6 +188,34 @@ on_start(void *arg, const struct call_start *start)
 	pack_kv_str(p, "model", start->target->model);
 	pack_kv_int(p, "attempt", start->attempt);
 	pack_kv_str(p, "why", start->why);
+	if (start->chain[0] != '\0') {
+		pack_kv_str(p, "chain", start->chain);
+		pack_kv_int(p, "position", (int64_t)start->position);
+	}
+	event_end(s);
+}
+
+static void
+on_fallback(void *arg, const struct call_fallback *f)
+{
+	struct stream *s = arg;
+	char ref[400];
+	struct pack *p;
+
+	if (s->prompt.conn == NULL)
+		return;
+	p = event_begin(s, "fallback");
+	pack_kv_str(p, "from", target_ref(f->from, ref, sizeof ref));
+	pack_kv_str(p, "to", target_ref(f->to, ref, sizeof ref));
+	pack_kv_str(p, "code", error_code(f->code));
+	if (f->passed)
+		pack_kv_bool(p, "passed", true);
+	else
+		pack_kv_str(p, "class", failure_class_name(f->class));
+	pack_kv_str(p, "chain", f->chain);
+	pack_kv_int(p, "position", (int64_t)f->position);
+	if (f->wait_ms > 0)
+		pack_kv_int(p, "wait_ms", f->wait_ms);
 	event_end(s);
 }
 
@@ -197,7 +228,7 @@ give_up(struct stream *s)
 	error_set(&err, MP_E_TOO_LARGE, "the tool calls of %s are larger than %zu MiB",
 	    s->prompt.ref, TOOL_ARGUMENTS_MAX >> 20);
 	error_hint(&err, "ask for less in one call");
-	send_error(s, &err, true, NULL);
+	send_error(s, &err, true, NULL, NULL);
 	prompt_bury(&s->prompt);
 }
 
@@ -300,12 +331,12 @@ on_end(void *arg, const struct call_end *e)
 	if (s->prompt.conn != NULL && e->code == 0)
 		send_done(s, e);
 	else if (s->prompt.conn != NULL)
-		send_error(s, e->error, e->partial, &e->usage);
+		send_error(s, e->error, e->partial, &e->usage, e->tour);
 	conn_disown(&s->owned);
 	prompt_bury(&s->prompt);
 }
 
-static const struct call_watch stream_watch = { on_start, on_event, on_end };
+static const struct call_watch stream_watch = { on_start, on_event, on_end, on_fallback };
 
 /* ---- what the connection says ---- */
 

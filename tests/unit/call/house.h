@@ -613,7 +613,7 @@ heard_end(void *arg, const struct call_end *e)
 	w->call = NULL;
 }
 
-static const struct call_watch heard_watch = { heard_start, heard_event, heard_end };
+static const struct call_watch heard_watch = { heard_start, heard_event, heard_end, NULL };
 
 static inline struct heard *
 heard_new(struct house *h)
