@@ -118,16 +118,16 @@ static void
 load_row(void *arg, const struct credential_row *row)
 {
 	struct loading *to = arg;
-	const struct provider *p = providers_find_id(to->ps, row->provider_id);
+	const struct provider *p = to->ps != NULL ? providers_find_id(to->ps, row->provider_id) : NULL;
 	struct credential_item *i;
 
-	if (p == NULL)
+	if (p == NULL && to->ps != NULL)
 		return;
 	i = xcalloc(1, sizeof *i);
 	i->id = text(row->id);
 	i->c.id = i->id;
 	i->provider_id = text(row->provider_id);
-	i->c.provider = xstrdup(p->name);
+	i->c.provider = xstrdup(p != NULL ? p->name : "");
 	i->c.label = text(row->label);
 	i->c.fingerprint = text(row->fingerprint);
 	i->c.last4 = text(row->last4);

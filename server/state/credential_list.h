@@ -79,9 +79,14 @@ void credential_reports_flush(struct credentials *cs);
 /* Whether the source is the sealed one; drops what was read from it too long ago. */
 int credential_source_verify(struct credentials *cs, struct credential_item *i, struct error *err);
 void credential_environment_clear(struct credentials *cs);
+/* What the seal of a variable's value covers. Borrows name. */
+struct seal_binding credential_variable_binding(const char *name);
 /* Whether its label says so, too: an ordinary key that somebody gave a session is none of one. */
 bool credential_is_session_s(const struct credential_item *i);
 int credential_open(struct credentials *cs, struct credential_item *i, struct error *err);
+
+/* Inside a change: this key is news, if anybody may hear of it. */
+void credential_note(struct credentials *cs, enum change_op op, const struct credential_item *i);
 
 /* ---- items ---- */
 
@@ -94,7 +99,7 @@ void credential_item_close(struct credential_item *i);
 struct seal_binding credential_binding(const struct credential_item *i);
 
 /* Replaces what is there; secrets that were open and whose rows are the same stay open. Rows whose provider
- * is not there now are left out, not deleted. */
+ * is not there now are left out, not deleted; ps NULL = none is left out. */
 int credential_list_load(struct credential_list *l, struct store *store, const struct providers *ps);
 void credential_list_clear(struct credential_list *l);
 struct credential_item *credential_list_find(const struct credential_list *l,

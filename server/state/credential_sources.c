@@ -144,8 +144,8 @@ credentials_drop_stale(struct credentials *cs)
 
 /* ---- the environment ---- */
 
-static struct seal_binding
-variable_binding(const char *name)
+struct seal_binding
+credential_variable_binding(const char *name)
 {
 	return (struct seal_binding){ .table = "environment", .row_id = name, .field = "value",
 		.origin = "" };
@@ -164,7 +164,7 @@ find_variable(const struct credentials *cs, const char *name)
 static void
 seal_variable(struct credentials *cs, const char *name, const struct secret *value)
 {
-	struct seal_binding b = variable_binding(name);
+	struct seal_binding b = credential_variable_binding(name);
 	struct environment_value *fresh;
 	struct buf sealed = BUF_INIT;
 
@@ -219,7 +219,7 @@ int
 credentials_variable(struct credentials *cs, const char *name, struct secret **out,
     struct error *err)
 {
-	struct seal_binding b = variable_binding(name);
+	struct seal_binding b = credential_variable_binding(name);
 	const struct environment_value *v;
 
 	credentials_take_environment(cs);

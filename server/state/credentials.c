@@ -40,6 +40,15 @@ note(struct credentials *cs, enum change_op op, const struct provider *p, const 
 	changes_note(cs->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, p->name);
 }
 
+void
+credential_note(struct credentials *cs, enum change_op op, const struct credential_item *i)
+{
+	const struct provider *p = providers_find_id(cs->providers, i->provider_id);
+
+	if (p != NULL)
+		note(cs, op, p, &i->c);
+}
+
 /* ---- life ---- */
 
 static void

@@ -64,6 +64,12 @@ void credentials_note_expiry(struct credentials *cs, const char *provider, const
 /* Deleted and replaced keys: wiped from the WAL after the commit. */
 void credentials_scrub(struct credentials *cs);
 
+/* Inside changes_begin/commit, between vault_next_begin and vault_next_take: seals every key anew, those of
+ * test sessions as well. Rows that do not open stay as they are, and are counted. */
+int credentials_rekey(struct credentials *cs, size_t *unreadable, struct error *err);
+/* After its commit, before vault_next_take: what is sealed in memory alone follows. */
+void credentials_rekeyed(struct credentials *cs);
+
 /* Wipes everything that was opened, keys that are only tried as well: the vault was locked. */
 void credentials_close_all(struct credentials *cs);
 

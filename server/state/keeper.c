@@ -7,7 +7,6 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/state/keeper_inside.h"
-#include "server/store/rows.h"
 
 /* A timer stands still in suspend: while the lease counts, it is looked at this often. */
 #define LEASE_TICK_MS 1000
@@ -72,16 +71,9 @@ void
 keeper_opened(struct keeper *k)
 {
 	log_info("the keys are open", LOG_TEXT("by", vault_opened_by(k->p.vault)));
+	vault_renew_keyring(k->p.vault);
 	arm(k);
 	tell(k, "unlocked");
-}
-
-void
-keeper_scrub(struct keeper *k)
-{
-	if (store_checkpoint(k->p.store) != 0)
-		log_warn("the write-ahead log could not be emptied; the next checkpoint does it",
-		    LOG_TEXT("file", store_path(k->p.store)));
 }
 
 /* ---- at once ---- */
@@ -113,30 +105,6 @@ keeper_unlock_unattended(struct keeper *k, struct error *err)
 	if (r == 0 && was_locked)
 		keeper_opened(k);
 	return r;
-}
-
-int
-keeper_remove_slot(struct keeper *k, int64_t id, const struct keeper_cause *cause, struct error *err)
-{
-	struct error why = ERROR_INIT;
-	const char *type;
-	int r;
-
-	if ((r = changes_begin(k->p.changes, err)) != 0)
-		return r;
-	changes_note(k->p.changes, TOPIC_DAEMON, CHANGE_SET, "daemon");
-	if ((r = vault_remove_slot(k->p.vault, id, &type, err)) != 0) {
-		changes_rollback(k->p.changes);
-		return r;
-	}
-	if ((r = changes_commit(k->p.changes, cause->method, cause->client, "slot", err)) != 0)
-		return r;
-	log_info("a key slot was removed", LOG_TEXT("type", type));
-	keeper_scrub(k);
-	/* without its slot it opens nothing any more */
-	if (vault_forget_source(k->p.vault, type, &why) != 0)
-		log_warn("what opened a removed key slot is still there", LOG_TEXT("why", why.message));
-	return 0;
 }
 
 /* ---- life ---- */

@@ -60,12 +60,22 @@ struct keeper_ask *keeper_unlock(struct keeper *k, const struct secret *passphra
 /* Sets another passphrase, or the first one (old NULL; the vault must be open). */
 struct keeper_ask *keeper_passwd(struct keeper *k, const struct secret *old, const struct secret *fresh,
     const struct keeper_cause *cause, keeper_done *done, void *arg, struct error *err);
+/* Another master key, under which everything is sealed and wrapped anew, in one transaction; the key file is
+ * another one, too. The vault must be open; passphrase: of its slot, NULL when there is none.
+ * MP_E_INVALID_STATE names a slot that cannot follow now; the rest as of keeper_unlock. */
+struct keeper_ask *keeper_rekey(struct keeper *k, const struct secret *passphrase,
+    const struct keeper_cause *cause, keeper_done *done, void *arg, struct error *err);
+/* Keys that the last rekey left as they were, because they do not open. */
+size_t keeper_unreadable(const struct keeper *k);
 void keeper_ask_cancel(struct keeper_ask *ask); /* done is not called */
 
 /* ---- at once ---- */
 
 /* With what needs no person. */
 int keeper_unlock_unattended(struct keeper *k, struct error *err);
+/* A slot that needs no person: errors of vault_add_slot. */
+int keeper_add_slot(struct keeper *k, const char *type, const struct keeper_cause *cause,
+    struct error *err);
 int keeper_remove_slot(struct keeper *k, int64_t id, const struct keeper_cause *cause, struct error *err);
 /* How long the next try of a passphrase has to wait. */
 int64_t keeper_wait_ms(const struct keeper *k);

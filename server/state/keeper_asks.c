@@ -159,14 +159,16 @@ on_derived(void *arg)
 	}
 	if (ask->overtaken) {
 		error_set(&ask->err, MP_E_LOCKED, "the keys were locked meanwhile");
-	} else if (ask->step == STEP_FRESH) {
-		put_passphrase(ask);
-	} else if (proven(ask)) {
-		if (!ask->unlocks) {
+	} else if (ask->step == STEP_OLD && proven(ask)) {
+		if (ask->kind != ASK_UNLOCK) {
 			fresh_begin(ask);
 			return;
 		}
 		unlock(ask);
+	} else if (ask->step == STEP_FRESH && ask->kind == ASK_PASSWD) {
+		put_passphrase(ask);
+	} else if (ask->step == STEP_FRESH) {
+		keeper_rekey_now(ask);
 	}
 	finish(ask);
 }
@@ -178,6 +180,11 @@ begin(struct keeper_ask *ask)
 {
 	struct keeper *k = ask->keeper;
 
+	if (ask->step == STEP_AT_ONCE) {
+		keeper_rekey_now(ask);
+		finish(ask);
+		return;
+	}
 	if (ask->step == STEP_FRESH) {
 		if (vault_has_slot(k->p.vault, SLOT_PASSPHRASE)) {
 			error_field(&ask->err, "old", "the old passphrase is needed to set another one");
@@ -274,7 +281,7 @@ keeper_unlock(struct keeper *k, const struct secret *passphrase, const struct ke
 	if (vault_passphrase(k->p.vault, &ignored, err) != 0 ||
 	    (ask = ask_new(k, passphrase, NULL, cause, err)) == NULL)
 		return NULL;
-	ask->unlocks = true;
+	ask->kind = ASK_UNLOCK;
 	return enqueue(ask, done, arg);
 }
 
@@ -298,7 +305,33 @@ keeper_passwd(struct keeper *k, const struct secret *old, const struct secret *f
 	if ((old != NULL && vault_passphrase(k->p.vault, &ignored, err) != 0) ||
 	    (ask = ask_new(k, old, fresh, cause, err)) == NULL)
 		return NULL;
+	ask->kind = ASK_PASSWD;
 	ask->step = old != NULL ? STEP_OLD : STEP_FRESH;
+	return enqueue(ask, done, arg);
+}
+
+struct keeper_ask *
+keeper_rekey(struct keeper *k, const struct secret *passphrase, const struct keeper_cause *cause,
+    keeper_done *done, void *arg, struct error *err)
+{
+	bool needed = vault_has_slot(k->p.vault, SLOT_PASSPHRASE);
+	struct derivation ignored;
+	struct keeper_ask *ask;
+
+	if (vault_is_locked(k->p.vault)) {
+		error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(k->p.vault));
+		error_hint(err, "mpc unlock");
+		return NULL;
+	}
+	if (needed && passphrase == NULL) {
+		error_field(err, "passphrase", "the passphrase is needed: its slot gets the new key, too");
+		return NULL;
+	}
+	if ((passphrase != NULL && vault_passphrase(k->p.vault, &ignored, err) != 0) ||
+	    (ask = ask_new(k, passphrase, passphrase, cause, err)) == NULL)
+		return NULL;
+	ask->kind = ASK_REKEY;
+	ask->step = needed ? STEP_OLD : STEP_AT_ONCE;
 	return enqueue(ask, done, arg);
 }
 

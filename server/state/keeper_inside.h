@@ -4,11 +4,13 @@
 
 #include "server/state/keeper.h"
 
-enum step { STEP_OLD, STEP_FRESH };
+enum ask_kind { ASK_UNLOCK, ASK_PASSWD, ASK_REKEY };
+/* STEP_AT_ONCE: no key is derived for it. */
+enum step { STEP_OLD, STEP_FRESH, STEP_AT_ONCE };
 
 struct keeper_ask {
 	struct keeper *keeper;
-	bool unlocks; /* else it sets a passphrase */
+	enum ask_kind kind;
 	struct secret *old, *fresh;
 	char *method, *client;
 	keeper_done *done;
@@ -33,6 +35,7 @@ struct keeper {
 	int64_t not_before_ms; /* monotonic */
 	struct loop_timer *turn;  /* the next ask's */
 	struct loop_timer *lease; /* the automatic lock's */
+	size_t unreadable; /* of the last rekey */
 	void (*locked)(void *arg);
 	void *locked_arg;
 };
@@ -41,6 +44,8 @@ struct keeper {
 void keeper_opened(struct keeper *k);
 /* What a slot wrapped before does not stay behind in the write-ahead log. */
 void keeper_scrub(struct keeper *k);
+/* Everything under another master key: now, with the passphrase's new key (derivation and key of the ask). */
+void keeper_rekey_now(struct keeper_ask *ask);
 /* The keys are being locked: what is under way ends with that. */
 void keeper_overtake(struct keeper *k);
 /* The next ask's turn has come: for the timer. */

@@ -17,6 +17,7 @@
 #define KEY_DIR "key"
 #define KEY_NAME "master.key"
 #define NEW_NAME KEY_NAME ".new"
+#define NEXT_NAME KEY_NAME ".next"
 #define MAX_FILE_BYTES 256 /* 44 of base64, and a few line ends */
 
 static char *
@@ -117,15 +118,20 @@ out:
 	return r;
 }
 
-int
-keyfile_read(const char *data_dir, struct secret **out, struct error *err)
+static int
+read_named(const char *data_dir, const char *name, struct secret **out, struct error *err)
 {
 	int dir = open_dir(data_dir, false, err), fd = -1, r;
-	char *path = keyfile_path(data_dir);
+	struct buf folder = BUF_INIT;
+	char *path;
+
+	buf_addf(&folder, "%s/" KEY_DIR, data_dir);
+	path = join(buf_str(&folder), name);
+	buf_clear(&folder);
 
 	if ((r = dir) < 0)
 		goto out;
-	fd = openat(dir, KEY_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && errno == ENOENT) {
 		r = error_set(err, MP_E_NOT_FOUND, "the key file %s is missing", path);
 		error_hint(err, "put back a copy of it; the stored keys cannot be opened without it");
@@ -144,6 +150,18 @@ out:
 		close(dir);
 	free(path);
 	return r;
+}
+
+int
+keyfile_read(const char *data_dir, struct secret **out, struct error *err)
+{
+	return read_named(data_dir, KEY_NAME, out, err);
+}
+
+int
+keyfile_next_read(const char *data_dir, struct secret **out, struct error *err)
+{
+	return read_named(data_dir, NEXT_NAME, out, err);
 }
 
 /* ---- making ---- */
@@ -165,7 +183,7 @@ write_key(int fd, const struct secret *key)
 
 /* Written under another name first: a crash leaves a whole key file or none. */
 static int
-write_file(int dir, const struct secret *key)
+write_file(int dir, const char *name, const struct secret *key)
 {
 	int fd, r;
 
@@ -177,7 +195,7 @@ write_file(int dir, const struct secret *key)
 	close(fd);
 	/* link, not rename: it fails if there is a key file after all, and a key is never replaced */
 	if (r == 0)
-		r = linkat(dir, NEW_NAME, dir, KEY_NAME, 0);
+		r = linkat(dir, NEW_NAME, dir, name, 0);
 	unlinkat(dir, NEW_NAME, 0);
 	return r == 0 ? fsync(dir) : -1;
 }
@@ -194,8 +212,8 @@ sync_folder(const char *path)
 	return r;
 }
 
-int
-keyfile_create(const char *data_dir, struct secret **out, struct error *err)
+static int
+create_named(const char *data_dir, const char *name, struct secret **out, struct error *err)
 {
 	int dir = open_dir(data_dir, true, err), r = 0;
 	char *path = keyfile_path(data_dir);
@@ -208,7 +226,7 @@ keyfile_create(const char *data_dir, struct secret **out, struct error *err)
 		goto out;
 	}
 	randombytes_buf(secret_mutable(key), KEYFILE_BYTES);
-	if (write_file(dir, key) != 0 || sync_folder(data_dir) != 0) {
+	if (write_file(dir, name, key) != 0 || sync_folder(data_dir) != 0) {
 		r = error_set(err, MP_E_STORAGE, "cannot make the key file %s: %s", path,
 		    strerror(errno));
 		goto out;
@@ -225,6 +243,47 @@ out:
 }
 
 int
+keyfile_create(const char *data_dir, struct secret **out, struct error *err)
+{
+	return create_named(data_dir, KEY_NAME, out, err);
+}
+
+int
+keyfile_next_create(const char *data_dir, struct secret **out, struct error *err)
+{
+	keyfile_next_drop(data_dir);
+	return create_named(data_dir, NEXT_NAME, out, err);
+}
+
+int
+keyfile_next_take(const char *data_dir, struct error *err)
+{
+	char *path = keyfile_path(data_dir);
+	int dir = open_dir(data_dir, false, err), r = dir;
+
+	if (dir >= 0) {
+		r = 0;
+		if (renameat(dir, NEXT_NAME, dir, KEY_NAME) != 0 || fsync(dir) != 0)
+			r = error_set(err, MP_E_STORAGE, "cannot put the new key file at %s: %s", path,
+			    strerror(errno));
+		close(dir);
+	}
+	free(path);
+	return r;
+}
+
+void
+keyfile_next_drop(const char *data_dir)
+{
+	int dir = open_dir(data_dir, false, NULL);
+
+	if (dir < 0)
+		return;
+	unlinkat(dir, NEXT_NAME, 0);
+	close(dir);
+}
+
+int
 keyfile_remove(const char *data_dir, struct error *err)
 {
 	char *path = keyfile_path(data_dir);
@@ -233,6 +292,7 @@ keyfile_remove(const char *data_dir, struct error *err)
 	if (dir < 0) {
 		r = dir == MP_E_NOT_FOUND ? 0 : dir;
 	} else {
+		unlinkat(dir, NEXT_NAME, 0);
 		if ((unlinkat(dir, KEY_NAME, 0) != 0 && errno != ENOENT) || fsync(dir) != 0)
 			r = error_set(err, MP_E_STORAGE, "cannot delete the key file %s: %s", path,
 			    strerror(errno));

@@ -12,6 +12,8 @@
 /* The kinds of slots; a vault has one of each at most. */
 #define SLOT_KEY_FILE "key-file"
 #define SLOT_PASSPHRASE "passphrase"
+#define SLOT_CREDENTIAL "systemd-credential"
+#define SLOT_KEYRING "keyring"
 #define SLOT_SALT_BYTES 16
 #define SLOT_SOURCE_MAX_BYTES 1024
 

@@ -8,6 +8,7 @@
 
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
+#include "server/vault/keyring.h"
 #include "server/vault/seal.h"
 #include "server/vault/vault_inside.h"
 
@@ -71,6 +72,7 @@ vault_take_keys(struct vault *v, struct vault_keys *keys, const char *opened_by)
 	v->opened_by = opened_by;
 	v->opened_ms = v->used_ms = clock_boot_ms();
 	v->why[0] = '\0';
+	vault_token_key_load(v);
 }
 
 void
@@ -86,7 +88,11 @@ vault_lock(struct vault *v, const char *why)
 	vault_keys_free(v->keys);
 	v->keys = NULL;
 	v->opened_by = "";
+	vault_next_drop(v);
 	snprintf(v->why, sizeof v->why, "%s", why);
+	/* or the next start would open it again */
+	if (vault_has_slot(v, SLOT_KEYRING))
+		keyring_forget(v->data_dir);
 }
 
 void
@@ -95,6 +101,7 @@ vault_free(struct vault *v)
 	if (v == NULL)
 		return;
 	vault_keys_free(v->keys);
+	vault_next_drop(v);
 	free(v->data_dir);
 	free(v->key_path);
 	free(v);
@@ -182,39 +189,51 @@ cover_row(struct buf *aad, const struct seal_binding *b, int64_t generation)
 }
 
 int
-vault_seal(struct vault *v, const struct seal_binding *b, const struct secret *plain,
+vault_keys_seal(const struct vault_keys *k, const struct seal_binding *b, const struct secret *plain,
     struct buf *out)
 {
 	struct buf aad;
 	int r;
 
-	if (vault_is_locked(v))
-		return MP_E_LOCKED;
-	cover_row(&aad, b, v->keys->generation);
-	secret_show(v->keys->row);
-	r = seal_make(v->keys->row, &aad, plain, out);
-	secret_hide(v->keys->row);
+	cover_row(&aad, b, k->generation);
+	secret_show(k->row);
+	r = seal_make(k->row, &aad, plain, out);
+	secret_hide(k->row);
 	buf_clear(&aad);
 	return r;
+}
+
+int
+vault_keys_open(const struct vault_keys *k, const struct seal_binding *b, const void *sealed, size_t n,
+    struct secret **out)
+{
+	struct buf aad;
+	int r;
+
+	cover_row(&aad, b, k->generation);
+	secret_show(k->row);
+	r = seal_open(k->row, &aad, sealed, n, out);
+	secret_hide(k->row);
+	buf_clear(&aad);
+	return r;
+}
+
+int
+vault_seal(struct vault *v, const struct seal_binding *b, const struct secret *plain,
+    struct buf *out)
+{
+	return vault_is_locked(v) ? MP_E_LOCKED : vault_keys_seal(v->keys, b, plain, out);
 }
 
 int
 vault_open_sealed(struct vault *v, const struct seal_binding *b, const void *sealed, size_t n,
     int64_t generation, struct secret **out)
 {
-	struct buf aad;
-	int r;
-
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
 	if (generation != v->keys->generation)
 		return MP_E_TAMPERED;
-	cover_row(&aad, b, generation);
-	secret_show(v->keys->row);
-	r = seal_open(v->keys->row, &aad, sealed, n, out);
-	secret_hide(v->keys->row);
-	buf_clear(&aad);
-	return r;
+	return vault_keys_open(v->keys, b, sealed, n, out);
 }
 
 /* ---- hashes ---- */
@@ -227,15 +246,21 @@ keyed_hash(struct secret *key, const void *data, size_t n, unsigned char *out, s
 	secret_hide(key);
 }
 
-int
-vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
+void
+vault_keys_fingerprint(const struct vault_keys *k, const struct secret *s, char out[9])
 {
 	unsigned char hash[crypto_generichash_BYTES_MIN];
 
+	keyed_hash(k->fingerprint, secret_bytes(s), secret_len(s), hash, sizeof hash);
+	sodium_bin2hex(out, 9, hash, 4);
+}
+
+int
+vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
+{
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
-	keyed_hash(v->keys->fingerprint, secret_bytes(s), secret_len(s), hash, sizeof hash);
-	sodium_bin2hex(out, 9, hash, 4);
+	vault_keys_fingerprint(v->keys, s, out);
 	return 0;
 }
 

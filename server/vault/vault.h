@@ -107,7 +107,7 @@ int vault_check(struct vault *v, const char *type, const struct secret *kek, str
 /* Inside a transaction of the caller: the slot of that kind, new or in place of the one there is. */
 struct slot_spec {
 	const char *type;
-	const struct derivation *derivation; /* of a passphrase, else NULL */
+	const struct derivation *derivation; /* its salt, and how the key is derived; NULL = not */
 	const struct secret *kek;
 	const struct secret *master; /* NULL = that of the open vault */
 };
@@ -115,7 +115,33 @@ int vault_put_slot(struct vault *v, const struct slot_spec *spec, struct error *
 /* Inside a transaction of the caller. MP_E_NOT_FOUND; MP_E_INVALID_STATE for the last one that can open the
  * vault after a reboot. *type (static): what kind it was. */
 int vault_remove_slot(struct vault *v, int64_t id, const char **type, struct error *err);
+/* A slot that needs no person: SLOT_KEY_FILE, SLOT_CREDENTIAL, SLOT_KEYRING. Inside a transaction of the
+ * caller; vault_add_taken follows after its commit. MP_E_CONFLICT when there is one, MP_E_INVALID_PARAMS for
+ * another kind, MP_E_NOT_FOUND and others when the source gives nothing. */
+int vault_add_slot(struct vault *v, const char *type, struct error *err);
+int vault_add_taken(struct vault *v, const char *type, struct error *err);
+/* The keyring forgets with a lock, a reboot, its time: when a person has opened the vault it gets a new key.
+ * Commits by itself. Harmless without such a slot. */
+void vault_renew_keyring(struct vault *v);
 /* After the commit: what lies outside of the database goes as well (the key file). */
 int vault_forget_source(struct vault *v, const char *type, struct error *err);
+/* ---- another master key (vault_rekey.c). Begin; inside a transaction of the caller seal every row anew and
+ * write the slots; after its commit take, else drop. ---- */
+
+int vault_next_begin(struct vault *v, struct error *err); /* the vault must be open */
+/* derivation, kek: of the passphrase's new slot; NULL when there is none. MP_E_INVALID_STATE names a slot
+ * that cannot be written now. */
+int vault_next_write_slots(struct vault *v, const struct derivation *derivation, const struct secret *kek,
+    struct error *err);
+int vault_next_seal(struct vault *v, const struct seal_binding *b, const struct secret *plain,
+    struct buf *out);
+void vault_next_fingerprint(struct vault *v, const struct secret *s, char out[9]);
+int64_t vault_next_generation(const struct vault *v);
+void vault_next_take(struct vault *v);
+/* Harmless when there is none. */
+void vault_next_drop(struct vault *v);
+/* The same when a commit failed, and may yet turn out to have reached the disk: a new key file stays until
+ * the next start has seen which one fits. */
+void vault_next_leave(struct vault *v);
 
 #endif

@@ -6,6 +6,8 @@
 #include "server/base/log.h"
 #include "server/store/rows.h"
 #include "server/vault/keyfile.h"
+#include "server/vault/keyring.h"
+#include "server/vault/source.h"
 #include "server/vault/vault_inside.h"
 
 /* ---- the first start ---- */
@@ -60,20 +62,65 @@ open_new(struct vault *v, bool *created, struct error *err)
 
 /* ---- every other start ---- */
 
+/* A change of the slot that was cut off leaves two key files: the one that fits is the one. */
+static int
+unlock_next_key_file(struct vault *v)
+{
+	struct secret *kek = NULL;
+	struct error ignored = ERROR_INIT;
+	int r = keyfile_next_read(v->data_dir, &kek, &ignored);
+
+	if (r == 0)
+		r = vault_unlock(v, SLOT_KEY_FILE, kek, &ignored);
+	secret_free(kek);
+	if (r == 0 && keyfile_next_take(v->data_dir, &ignored) != 0)
+		log_warn("the new key file stays beside the old one", LOG_TEXT("why", ignored.message));
+	return r;
+}
+
 static int
 unlock_key_file(struct vault *v, struct error *err)
 {
 	struct secret *kek = NULL;
 	int r = keyfile_read(v->data_dir, &kek, err);
 
-	if (r != 0)
-		return r;
-	r = vault_unlock(v, SLOT_KEY_FILE, kek, err);
-	secret_free(kek);
-	if (r == MP_E_NOT_PERMITTED) {
+	if (r == 0 && (r = vault_unlock(v, SLOT_KEY_FILE, kek, err)) == 0)
+		keyfile_next_drop(v->data_dir);
+	else if (r == MP_E_NOT_PERMITTED && kek != NULL) {
 		error_set(err, r, "the key file %s does not belong to this database", v->key_path);
 		error_hint(err, "put back the key file that was made together with it");
 	}
+	secret_free(kek);
+	if (r != 0 && r != MP_E_TAMPERED && unlock_next_key_file(v) == 0)
+		return 0;
+	return r;
+}
+
+static int
+unlock_credential(struct vault *v, struct error *err)
+{
+	struct secret *kek = NULL;
+	struct derivation d;
+	int r;
+
+	if ((r = vault_salt(v, SLOT_CREDENTIAL, &d, err)) == 0 &&
+	    (r = source_credential(d.salt, &kek, err)) == 0)
+		r = vault_unlock(v, SLOT_CREDENTIAL, kek, err);
+	secret_free(kek);
+	return r;
+}
+
+static int
+unlock_keyring(struct vault *v, struct error *err)
+{
+	struct secret *kek = NULL;
+	int64_t opened_ms = 0;
+	int r;
+
+	if ((r = keyring_get(v->data_dir, &kek, &opened_ms, err)) == 0 &&
+	    (r = vault_unlock(v, SLOT_KEYRING, kek, err)) == 0)
+		v->opened_ms = opened_ms < v->opened_ms ? opened_ms : v->opened_ms;
+	secret_free(kek);
 	return r;
 }
 
@@ -92,9 +139,30 @@ needs_person(struct vault *v, struct error *err)
 int
 vault_unlock_unattended(struct vault *v, struct error *err)
 {
-	if (vault_has_slot(v, SLOT_KEY_FILE))
-		return unlock_key_file(v, err);
-	return needs_person(v, err);
+	static const struct {
+		const char *type;
+		int (*unlock)(struct vault *v, struct error *err);
+	} ways[] = {
+		{ SLOT_KEY_FILE, unlock_key_file },
+		{ SLOT_CREDENTIAL, unlock_credential },
+		{ SLOT_KEYRING, unlock_keyring },
+	};
+	struct error why = ERROR_INIT, story = ERROR_INIT;
+
+	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+		if (!vault_has_slot(v, ways[i].type))
+			continue;
+		if (ways[i].unlock(v, &why) == 0)
+			return 0;
+		/* the first that fails tells the story; a keyring forgets, that is its nature */
+		if (story.code == 0 && strcmp(ways[i].type, SLOT_KEYRING) != 0)
+			story = why;
+	}
+	if (story.code == 0)
+		return needs_person(v, err);
+	if (err != NULL)
+		*err = story;
+	return story.code;
 }
 
 /* Whatever keeps it from opening keeps it locked, and the rest working; but when its only slot was edited

@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/store/rows.h"
 #include "server/vault/keyfile.h"
+#include "server/vault/keyring.h"
 #include "server/vault/vault_inside.h"
 
 /* ---- kinds ---- */
@@ -19,6 +20,8 @@ static const struct {
 } kinds[] = {
 	{ SLOT_KEY_FILE, true, true },
 	{ SLOT_PASSPHRASE, false, true },
+	{ SLOT_CREDENTIAL, true, true },
+	{ SLOT_KEYRING, false, false }, /* what a person opened, over a restart */
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -102,7 +105,7 @@ look_at(void *arg, const struct key_slot_row *row)
 	l->found = true;
 	l->id = row->id;
 	l->allowed = row->salt_len == DERIVE_SALT_BYTES && derivation_allowed(row->ops, row->mem_bytes);
-	if (l->derivation != NULL && l->allowed) {
+	if (l->derivation != NULL && row->salt_len == DERIVE_SALT_BYTES) {
 		memcpy(l->derivation->salt, row->salt, DERIVE_SALT_BYTES);
 		l->derivation->ops = row->ops;
 		l->derivation->mem_bytes = row->mem_bytes;
@@ -137,6 +140,17 @@ tampered(struct vault *v, struct error *err)
 	error_set(err, MP_E_TAMPERED, "a key slot in %s was changed", store_path(v->store));
 	error_hint(err, "put back a copy of the database from before that");
 	return MP_E_TAMPERED;
+}
+
+int
+vault_salt(struct vault *v, const char *type, struct derivation *out, struct error *err)
+{
+	struct look l = { .type = type, .derivation = out };
+	int r = look(v, &l, err);
+
+	if (r != 0)
+		return r;
+	return l.found ? 0 : error_set(err, MP_E_NOT_FOUND, "the vault has no slot of the kind %s", type);
 }
 
 int
@@ -219,8 +233,8 @@ take_generation(void *arg, const struct key_slot_row *row)
 		*generation = row->generation;
 }
 
-static int
-put_slot(struct vault *v, const struct slot_spec *spec, const struct secret *master, int64_t id,
+int
+vault_write_slot(struct vault *v, const struct slot_spec *spec, const struct secret *master, int64_t id,
     int64_t generation)
 {
 	unsigned char salt[SLOT_SALT_BYTES];
@@ -270,10 +284,10 @@ vault_put_slot(struct vault *v, const struct slot_spec *spec, struct error *err)
 		return r;
 	if (master == NULL) {
 		secret_show(v->keys->master);
-		r = put_slot(v, spec, v->keys->master, l.found ? l.id : id, generation);
+		r = vault_write_slot(v, spec, v->keys->master, l.found ? l.id : id, generation);
 		secret_hide(v->keys->master);
 	} else {
-		r = put_slot(v, spec, master, l.found ? l.id : id, generation);
+		r = vault_write_slot(v, spec, master, l.found ? l.id : id, generation);
 	}
 	return r == 0 ? 0 : error_set(err, r, "the key slot cannot be stored in %s", store_path(v->store));
 }
@@ -318,25 +332,34 @@ vault_remove_slot(struct vault *v, int64_t id, const char **type, struct error *
 int
 vault_forget_source(struct vault *v, const char *type, struct error *err)
 {
-	if (strcmp(type, SLOT_KEY_FILE) == 0)
-		return keyfile_remove(v->data_dir, err);
-	return 0;
+	if (strcmp(type, SLOT_KEYRING) == 0)
+		keyring_forget(v->data_dir);
+	return strcmp(type, SLOT_KEY_FILE) == 0 ? keyfile_remove(v->data_dir, err) : 0;
+}
+
+struct secret *
+vault_random_key(void)
+{
+	struct secret *key = secret_new(NULL, crypto_kdf_KEYBYTES);
+
+	if (key != NULL)
+		randombytes_buf(secret_mutable(key), crypto_kdf_KEYBYTES);
+	return key;
 }
 
 int
 vault_enrol_first(struct vault *v, const struct secret *kek, struct error *err)
 {
-	struct secret *master = secret_new(NULL, crypto_kdf_KEYBYTES);
+	struct secret *master = vault_random_key();
 	struct slot_spec spec = { .type = SLOT_KEY_FILE, .kek = kek };
 	struct vault_keys *keys = NULL;
 	int r = MP_E_INTERNAL;
 
 	if (master == NULL)
 		goto out;
-	randombytes_buf(secret_mutable(master), crypto_kdf_KEYBYTES);
 	if ((keys = vault_keys_new(master, 1)) == NULL || (r = store_begin(v->store)) != 0)
 		goto out;
-	if ((r = put_slot(v, &spec, master, 1, keys->generation)) != 0) {
+	if ((r = vault_write_slot(v, &spec, master, 1, keys->generation)) != 0) {
 		store_rollback(v->store);
 		goto out;
 	}

@@ -46,13 +46,13 @@ pack_notes(struct pack *p, struct vault *v)
 }
 
 static void
-pack_slots(struct pack *p, struct vault *v)
+pack_slots(struct pack *p, const struct rpc_parts *parts)
 {
 	pack_str(p, "slots");
 	pack_array_begin(p);
-	vault_slots(v, pack_slot, p);
+	vault_slots(parts->vault, pack_slot, p);
 	pack_array_end(p);
-	pack_notes(p, v);
+	pack_notes(p, parts->vault);
 }
 
 struct rpc_answer
@@ -73,7 +73,7 @@ rpc_vault_status(struct rpc_request *req)
 		pack_kv_int(p, "locks_in_ms", left);
 	if (wait > 0)
 		pack_kv_int(p, "wait_ms", wait);
-	pack_slots(p, v);
+	pack_slots(p, parts);
 	pack_kv_bool(p, "memory_locked", secret_memory_is_locked());
 	return rpc_ok(req);
 }
@@ -83,7 +83,7 @@ rpc_vault_status(struct rpc_request *req)
 struct asking {
 	struct rpc_request *req;
 	struct keeper_ask *ask;
-	void (*pack)(struct pack *p, struct vault *v);
+	void (*pack)(struct pack *p, const struct rpc_parts *parts);
 };
 
 static void
@@ -96,7 +96,7 @@ on_done(void *arg, const struct error *err)
 	if (err->code != 0) {
 		rpc_finish_error(a->req, err);
 	} else {
-		a->pack(rpc_result(a->req), rpc_parts(a->req)->vault);
+		a->pack(rpc_result(a->req), rpc_parts(a->req));
 		rpc_finish(a->req);
 	}
 	conn_release(conn);
@@ -127,10 +127,10 @@ read_passphrase(const struct rpc_request *req, const char *name, struct secret *
 }
 
 static void
-pack_opened(struct pack *p, struct vault *v)
+pack_opened(struct pack *p, const struct rpc_parts *parts)
 {
-	pack_kv_bool(p, "locked", vault_is_locked(v));
-	pack_kv_str(p, "opened_by", vault_opened_by(v));
+	pack_kv_bool(p, "locked", vault_is_locked(parts->vault));
+	pack_kv_str(p, "opened_by", vault_opened_by(parts->vault));
 }
 
 static struct rpc_answer
@@ -141,7 +141,7 @@ unlock_unattended(struct rpc_request *req)
 
 	if (keeper_unlock_unattended(parts->keeper, &err) != 0)
 		return rpc_fail_err(req, &err);
-	pack_opened(rpc_result(req), parts->vault);
+	pack_opened(rpc_result(req), parts);
 	return rpc_ok(req);
 }
 
@@ -188,6 +188,33 @@ rpc_vault_passwd(struct rpc_request *req)
 	return rpc_fail_err(req, &err);
 }
 
+static void
+pack_rekeyed(struct pack *p, const struct rpc_parts *parts)
+{
+	pack_kv_int(p, "generation", vault_generation(parts->vault));
+	pack_kv_int(p, "unreadable", (int64_t)keeper_unreadable(parts->keeper));
+	pack_slots(p, parts);
+}
+
+struct rpc_answer
+rpc_vault_rekey(struct rpc_request *req)
+{
+	const struct keeper_cause cause = { "vault.rekey", rpc_client(req) };
+	struct asking *a = xcalloc(1, sizeof *a);
+	struct secret *passphrase = NULL;
+	struct error err = ERROR_INIT;
+
+	a->req = req;
+	a->pack = pack_rekeyed;
+	if (read_passphrase(req, "passphrase", &passphrase, &err) == 0)
+		a->ask = keeper_rekey(rpc_parts(req)->keeper, passphrase, &cause, on_done, a, &err);
+	secret_free(passphrase);
+	if (a->ask != NULL)
+		return rpc_pending(req, on_cancelled, a);
+	free(a);
+	return rpc_fail_err(req, &err);
+}
+
 /* ---- at once ---- */
 
 struct rpc_answer
@@ -214,6 +241,20 @@ rpc_vault_lock(struct rpc_request *req)
 }
 
 struct rpc_answer
+rpc_vault_add_slot(struct rpc_request *req)
+{
+	const struct keeper_cause cause = { "vault.add_slot", rpc_client(req) };
+	const struct rpc_parts *parts = rpc_parts(req);
+	const char *type = rpc_str(req, "type");
+	struct error err = ERROR_INIT;
+
+	if (keeper_add_slot(parts->keeper, type != NULL ? type : "", &cause, &err) != 0)
+		return rpc_fail_err(req, &err);
+	pack_slots(rpc_result(req), parts);
+	return rpc_ok(req);
+}
+
+struct rpc_answer
 rpc_vault_remove_slot(struct rpc_request *req)
 {
 	const struct keeper_cause cause = { "vault.remove_slot", rpc_client(req) };
@@ -222,6 +263,6 @@ rpc_vault_remove_slot(struct rpc_request *req)
 
 	if (keeper_remove_slot(parts->keeper, rpc_int(req, "id", 0), &cause, &err) != 0)
 		return rpc_fail_err(req, &err);
-	pack_slots(rpc_result(req), parts->vault);
+	pack_slots(rpc_result(req), parts);
 	return rpc_ok(req);
 }
