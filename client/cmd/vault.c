@@ -1,10 +1,11 @@
-/* lock, unlock, passwd, vault: what opens the stored keys (UX.md sections 3 and 8). */
+/* lock, unlock, vault: what opens the stored keys (UX.md sections 3 and 8). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/app.h"
 #include "client/cmd/cmd.h"
+#include "client/cmd/vault.h"
 #include "client/entry.h"
 #include "client/link.h"
 #include "client/out.h"
@@ -12,15 +13,8 @@
 
 #define TRIES 3
 
-/* What is known of the vault, beyond the reply that said it. */
-struct vault_view {
-	bool locked, passphrase;
-	int64_t key_file; /* its slot, 0 = none */
-	const char *why;
-};
-
-static int
-look(struct app *a, struct vault_view *v)
+int
+vault_look(struct app *a, struct vault_view *v)
 {
 	const struct value *result, *slots;
 	int r;
@@ -43,8 +37,8 @@ look(struct app *a, struct vault_view *v)
 	return 0;
 }
 
-static void
-say_notes(struct app *a, const struct value *result)
+void
+vault_notes(struct app *a, const struct value *result)
 {
 	const struct value *notes = value_get(result, "notes");
 
@@ -62,7 +56,7 @@ passphrase_init(struct entry *e, struct error *err)
 	return entry_init(e, err);
 }
 
-static int
+int
 passphrase_ask(struct app *a, const char *question, struct entry *e)
 {
 	struct error err = ERROR_INIT;
@@ -79,7 +73,7 @@ passphrase_ask(struct app *a, const char *question, struct entry *e)
 	return fail_err(a, &err);
 }
 
-static int
+int
 passphrase_read(struct app *a, int fd, struct entry *e)
 {
 	struct error err = ERROR_INIT;
@@ -93,16 +87,15 @@ passphrase_read(struct app *a, int fd, struct entry *e)
 	return fail_err(a, &err);
 }
 
-static void
-pack_secret(struct pack *p, const char *name, const char *bytes, size_t n)
+void
+pack_passphrase(struct pack *p, const char *name, const char *bytes, size_t n)
 {
 	pack_str(p, name);
 	pack_bin(p, bytes, n);
 }
 
-/* A word on the command line may be a passphrase: it is not repeated. */
-static int
-refuse_words(struct app *a)
+int
+passphrase_refuse_words(struct app *a)
 {
 	struct error err = ERROR_INIT;
 
@@ -169,7 +162,7 @@ try_unlock(struct app *a, const struct entry *e, struct error *err)
 	int r;
 
 	if (e != NULL)
-		pack_secret(p, "passphrase", e->bytes, e->len);
+		pack_passphrase(p, "passphrase", e->bytes, e->len);
 	link_long(a);
 	a->waiting = e != NULL ? "trying the passphrase" : NULL;
 	r = link_try(a, &result, err);
@@ -206,7 +199,7 @@ cmd_unlock(struct app *a)
 	struct vault_view v;
 	int fd, r;
 
-	if ((r = refuse_words(a)) != 0 || (r = key_source(a, &fd)) != 0 || (r = link_open(a)) != 0)
+	if ((r = passphrase_refuse_words(a)) != 0 || (r = key_source(a, &fd)) != 0 || (r = link_open(a)) != 0)
 		return r;
 	if (fd >= 0) {
 		if ((r = passphrase_read(a, fd, &e)) != 0)
@@ -215,133 +208,12 @@ cmd_unlock(struct app *a)
 		entry_clear(&e);
 		return r == 0 ? 0 : link_fail(a, &err);
 	}
-	if ((r = look(a, &v)) != 0)
+	if ((r = vault_look(a, &v)) != 0)
 		return r;
 	/* nobody is asked for what is not needed */
-	if ((r = try_unlock(a, NULL, &err)) == 0)
+	if (try_unlock(a, NULL, &err) == 0)
 		return 0;
 	return v.passphrase ? unlock_by_terminal(a) : link_fail(a, &err);
-}
-
-/* ---- passwd ---- */
-
-/* The old one first when there is one; each on a line of its own. */
-static int
-split(struct app *a, const struct entry *e, bool with_old, size_t *old_len)
-{
-	const char *end = memchr(e->bytes, '\n', e->len);
-
-	*old_len = end != NULL ? (size_t)(end - e->bytes) : 0;
-	if (with_old == (end != NULL) &&
-	    (end == NULL || memchr(end + 1, '\n', e->len - *old_len - 1) == NULL))
-		return 0;
-	return fail_usage(a, with_old ? "two lines are needed: the old passphrase, the new one"
-	                              : "one line is needed: the new passphrase");
-}
-
-static int
-send_passwd(struct app *a, const struct entry *old, const char *fresh, size_t n, size_t old_len,
-    const struct value **result)
-{
-	struct pack *p = link_begin_secret(a, "vault.passwd");
-
-	if (old != NULL)
-		pack_secret(p, "old", old->bytes, old_len);
-	pack_secret(p, "new", fresh, n);
-	link_long(a);
-	a->waiting = "making a key of the passphrase";
-	return link_end(a, result);
-}
-
-static int
-passwd_by_fd(struct app *a, int fd, bool with_old, const struct value **result)
-{
-	struct entry e = {0};
-	size_t n;
-	int r;
-
-	if ((r = passphrase_read(a, fd, &e)) != 0)
-		return r;
-	if ((r = split(a, &e, with_old, &n)) == 0)
-		r = with_old ? send_passwd(a, &e, e.bytes + n + 1, e.len - n - 1, n, result)
-		             : send_passwd(a, NULL, e.bytes, e.len, 0, result);
-	entry_clear(&e);
-	return r;
-}
-
-static int
-passwd_by_terminal(struct app *a, bool with_old, const struct value **result)
-{
-	struct entry old = {0}, fresh = {0}, again = {0};
-	struct error err = ERROR_INIT;
-	int r = 0;
-
-	if (with_old)
-		r = passphrase_ask(a, "Old passphrase: ", &old);
-	if (r == 0)
-		r = passphrase_ask(a, "New passphrase: ", &fresh);
-	if (r == 0)
-		r = passphrase_ask(a, "New passphrase again: ", &again);
-	if (r == 0 && (fresh.len != again.len || memcmp(fresh.bytes, again.bytes, fresh.len) != 0)) {
-		error_set(&err, MP_E_INVALID_PARAMS, "they are not the same; nothing was changed");
-		r = fail_err(a, &err);
-	}
-	if (r == 0)
-		r = send_passwd(a, with_old ? &old : NULL, fresh.bytes, fresh.len, old.len, result);
-	entry_clear(&old);
-	entry_clear(&fresh);
-	entry_clear(&again);
-	return r;
-}
-
-static int
-remove_slot(struct app *a, int64_t id, const struct value **result)
-{
-	pack_kv_int(link_begin(a, "vault.remove_slot"), "id", id);
-	return link_end(a, result);
-}
-
-/* A key file beside a passphrase makes the passphrase worth little: now is the moment to ask. */
-static int
-offer_removal(struct app *a, const struct vault_view *before, const struct value *result)
-{
-	int r;
-
-	if (before->key_file == 0 || !a->in_tty || a->no_input) {
-		say_notes(a, result);
-		return 0;
-	}
-	note(a, "the key file beside it opens the keys without the passphrase");
-	if (!app_confirm(a, "Delete the key file, so that only the passphrase opens the keys?"))
-		return 0;
-	if ((r = remove_slot(a, before->key_file, &result)) == 0 && !a->quiet)
-		printf("The key file is deleted.\n");
-	return r;
-}
-
-int
-cmd_passwd(struct app *a)
-{
-	const struct value *result;
-	struct vault_view before;
-	int fd, r;
-
-	if ((r = refuse_words(a)) != 0 || (r = key_source(a, &fd)) != 0 || (r = link_open(a)) != 0 ||
-	    (r = look(a, &before)) != 0)
-		return r;
-	r = fd >= 0 ? passwd_by_fd(a, fd, before.passphrase, &result)
-	            : passwd_by_terminal(a, before.passphrase, &result);
-	if (r != 0)
-		return r;
-	if (a->form == FORM_JSON) {
-		out_json(a, result);
-		return 0;
-	}
-	if (a->form == FORM_TEXT && !a->quiet)
-		printf(before.passphrase ? "The passphrase is changed.\n" : "The passphrase is set.\n");
-	if (a->form == FORM_TEXT && !before.passphrase)
-		return offer_removal(a, &before, result);
-	return 0;
 }
 
 /* ---- vault ---- */
@@ -393,8 +265,15 @@ vault_show(struct app *a)
 	}
 	print_slots(a, result);
 	if (a->form == FORM_TEXT)
-		say_notes(a, result);
+		vault_notes(a, result);
 	return 0;
+}
+
+int
+vault_remove_slot(struct app *a, int64_t id, const struct value **result)
+{
+	pack_kv_int(link_begin(a, "vault.remove_slot"), "id", id);
+	return link_end(a, result);
 }
 
 static int
@@ -413,13 +292,80 @@ vault_remove(struct app *a)
 		return fail_usage(a, "vault remove needs the number of a slot");
 	if (!app_confirm(a, "Remove slot %ld, so that it opens the keys no more?", id))
 		return EXIT_USAGE;
-	if ((r = remove_slot(a, id, &result)) != 0)
+	if ((r = vault_remove_slot(a, id, &result)) != 0)
 		return r;
 	if (a->form == FORM_JSON)
 		out_json(a, result);
 	else if (a->form == FORM_TEXT && !a->quiet)
 		printf("Removed slot %ld.\n", id);
 	return 0;
+}
+
+static int
+vault_add(struct app *a)
+{
+	const char *type = args_word(&a->args, 1);
+	const struct value *result;
+	int r;
+
+	if (type == NULL)
+		return fail_usage(a, "vault add needs a kind: key-file, systemd-credential or keyring");
+	pack_kv_str(link_begin(a, "vault.add_slot"), "type", type);
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	if (a->form == FORM_JSON) {
+		out_json(a, result);
+	} else if (a->form == FORM_TEXT && !a->quiet) {
+		printf("Another slot opens the keys: %s.\n", app_escaped(a, slice_of(type)));
+		vault_notes(a, result);
+	}
+	return 0;
+}
+
+/* e NULL: no passphrase is set. */
+static int
+rekey(struct app *a, const struct entry *e)
+{
+	struct pack *p = link_begin_secret(a, "vault.rekey");
+	const struct value *result;
+	int64_t n;
+	int r;
+
+	if (e != NULL)
+		pack_passphrase(p, "passphrase", e->bytes, e->len);
+	link_long(a);
+	a->waiting = "sealing everything anew";
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	if (a->form == FORM_JSON) {
+		out_json(a, result);
+		return 0;
+	}
+	if (a->form == FORM_TEXT && !a->quiet)
+		printf("Everything is sealed under another master key (generation %lld).\n",
+		    (long long)value_int(value_get(result, "generation"), 0));
+	if ((n = value_int(value_get(result, "unreadable"), 0)) > 0)
+		note(a, "%lld stored key%s not open before, and still %s not", (long long)n,
+		    n == 1 ? " did" : "s did", n == 1 ? "does" : "do");
+	return 0;
+}
+
+static int
+vault_rekey(struct app *a)
+{
+	struct vault_view v;
+	struct entry e = {0};
+	int fd, r;
+
+	if ((r = key_source(a, &fd)) != 0 || (r = vault_look(a, &v)) != 0)
+		return r;
+	if (!v.passphrase)
+		return rekey(a, NULL);
+	r = fd >= 0 ? passphrase_read(a, fd, &e) : passphrase_ask(a, "Passphrase: ", &e);
+	if (r == 0)
+		r = rekey(a, &e);
+	entry_clear(&e);
+	return r;
 }
 
 int
@@ -432,5 +378,9 @@ cmd_vault(struct app *a)
 		return (r = no_more_words(a, 1)) != 0 || (r = link_open(a)) != 0 ? r : vault_show(a);
 	if (strcmp(sub, "remove") == 0)
 		return (r = no_more_words(a, 2)) != 0 || (r = link_open(a)) != 0 ? r : vault_remove(a);
-	return fail_usage(a, "vault knows status and remove");
+	if (strcmp(sub, "add") == 0)
+		return (r = no_more_words(a, 2)) != 0 || (r = link_open(a)) != 0 ? r : vault_add(a);
+	if (strcmp(sub, "rekey") == 0)
+		return (r = no_more_words(a, 1)) != 0 || (r = link_open(a)) != 0 ? r : vault_rekey(a);
+	return fail_usage(a, "vault knows status, add, remove and rekey");
 }

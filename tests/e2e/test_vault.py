@@ -1,5 +1,7 @@
 """Locking, unlocking and what opens the keys: F29, F30, F104, F107, F114, F117, F118."""
+import ctypes
 import os
+import resource
 import signal
 import sqlite3
 import termios
@@ -8,7 +10,7 @@ import time
 
 import pytest
 
-from harness.daemon import BIN, Terminal, figure
+from harness.daemon import BIN, Terminal, figure, sanitized
 from harness.provider import Wait, chunk, head, piece, stream
 from harness.rpc import RpcError
 
@@ -294,6 +296,144 @@ def test_F114_the_automatic_lock(make_daemon):
         d.clock.sleep(24 * 3600 + 12 * 3600 + 60)
         status = c.call("vault.status")
         assert status["locked"] is True and "open for long" in status["why"]
+
+
+# ---- F30 ----
+
+def without_locked_memory():
+    """Not even root's: the limit is 0 and the capability to pass it is dropped for what is started."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+    if os.geteuid() == 0:
+        assert ctypes.CDLL(None, use_errno=True).prctl(24, 14, 0, 0, 0) == 0  # PR_CAPBSET_DROP, CAP_IPC_LOCK
+
+
+def test_F30_without_locked_memory_it_works_and_says_so_once(make_daemon, provider):
+    d = make_daemon(start=False)
+    d.start(preexec=without_locked_memory)
+    d.add_provider(provider, key="sk-first-0123456789abcdef")
+    locked = sanitized()  # the sanitizer's mlock does nothing, successfully
+    with d.rpc() as c:
+        assert c.call("sys.info")["memory"]["memory_locked"] is locked
+        assert c.call("vault.status")["memory_locked"] is locked
+        assert c.prompt("x", ref="scripted:m1").ok
+        c.call("vault.lock")
+        c.call("vault.unlock")
+        assert c.prompt("x", ref="scripted:m1").ok
+    assert ("may be swapped out" in d.mpc("doctor").out) is not locked
+    assert d.log().count("memory cannot be locked") == (0 if locked else 1)
+
+
+# ---- F117 ----
+
+def test_F117_rekey_and_passwd_under_load(daemon, provider):
+    ref = daemon.add_provider(provider, key="sk-first-0123456789abcdef")
+    with daemon.rpc() as c:
+        for i in range(100):
+            c.call("key.set", provider="openai", label=f"k{i % 50}", secret=f"sk-{i:040}")
+        c.call("vault.passwd", new=WORDS)
+        token = c.call("session.start", provider="scripted", model="m2", check=False, activate=False,
+                       secret="sk-temporary-0123456789")["token"]
+    stop = threading.Event()
+    failures, counts, pauses = [], [0, 0, 0], []
+
+    def ask(n, **params):
+        with daemon.rpc() as c:
+            while not stop.is_set():
+                last = c.prompt("x", **params).last
+                counts[n] += 1
+                if last["type"] != "done":
+                    failures.append(last)
+
+    def ping():
+        with daemon.rpc() as c:
+            while not stop.is_set():
+                start = time.monotonic()
+                c.call("sys.ping")
+                pauses.append(time.monotonic() - start)
+                counts[2] += 1
+                time.sleep(0.002)
+
+    threads = [threading.Thread(target=ask, args=(0,), kwargs={"ref": ref}),
+               threading.Thread(target=ask, args=(1,), kwargs={"session": token}), threading.Thread(target=ping)]
+    for t in threads:
+        t.start()
+    with daemon.rpc() as c:
+        assert c.call("vault.rekey", passphrase=WORDS)["generation"] == 2
+        c.call("vault.passwd", old=WORDS, new=OTHER)
+        r = c.call("vault.rekey", passphrase=OTHER)
+        assert (r["generation"], r["unreadable"]) == (3, 0)
+    stop.set()
+    for t in threads:
+        t.join()
+    pauses.sort()
+    print(f"{counts[0]} prompts, {counts[1]} by token; pings: p99 {pauses[int(len(pauses) * .99)] * 1000:.1f} ms, worst {pauses[-1] * 1000:.1f} ms")
+    assert failures == [] and min(counts) > 10
+    with daemon.rpc() as c:
+        c.call("vault.remove_slot", id=slot(c, "key-file"))
+        c.call("vault.lock")
+        assert refused(c, "vault.unlock", passphrase=WORDS).code == "not_permitted"
+        c.call("vault.unlock", passphrase=OTHER)
+        assert c.prompt("x", ref=ref).ok and c.prompt("x", session=token).ok
+
+
+def test_F117_old_copies_open_nothing(daemon, provider):
+    ref = daemon.add_provider(provider, key="sk-first-0123456789abcdef")
+    key_file = daemon.data / "key" / "master.key"
+    daemon.stop()
+    old_key, old_db = key_file.read_bytes(), (daemon.data / "state.db").read_bytes()
+    daemon.start()
+    r = daemon.mpc("vault", "rekey", check=0)
+    assert "generation 2" in r.out
+    assert key_file.read_bytes() != old_key
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref=ref).ok
+    daemon.stop()
+    # an old key file does not open the new database
+    new_key, new_db = key_file.read_bytes(), (daemon.data / "state.db").read_bytes()
+    key_file.write_bytes(old_key)
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.call("vault.status")["locked"] is True
+        assert c.prompt("x", ref=ref).last["code"] == "locked"
+    daemon.stop()
+    # nor does the new one open the old database; and nothing was lost
+    key_file.write_bytes(new_key)
+    (daemon.data / "state.db").write_bytes(old_db)
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.call("vault.status")["locked"] is True
+    daemon.stop()
+    (daemon.data / "state.db").write_bytes(new_db)
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.prompt("x", ref=ref).ok
+
+
+# ---- other slots ----
+
+def test_a_systemd_credential_opens_by_itself(make_daemon, provider):
+    d = make_daemon(start=False)
+    folder = d.root / "credentials"
+    folder.mkdir(mode=0o700)
+    (folder / "modelpd-master").write_bytes(os.urandom(32).hex().encode())
+    (folder / "modelpd-master").chmod(0o400)
+    d.env["CREDENTIALS_DIRECTORY"] = str(folder)
+    d.start()
+    ref = d.add_provider(provider, key="sk-first-0123456789abcdef")
+    d.mpc("vault", "add", "systemd-credential", check=0)
+    d.mpc("vault", "remove", "1", "--yes", check=0)
+    d.restart()
+    with d.rpc() as c:
+        assert c.call("vault.status")["opened_by"] == "systemd-credential"
+        assert c.prompt("x", ref=ref).ok
+    d.stop()
+    (folder / "modelpd-master").unlink()
+    d.start()
+    with d.rpc() as c:
+        status = c.call("vault.status")
+        assert status["locked"] and "credential" in status["why"]
+    assert d.mpc("vault", "add", "abacus").returncode == 2
+    assert "LoadCredential" in d.mpc("unlock").err
 
 
 # ---- F118 ----
