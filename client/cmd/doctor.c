@@ -194,6 +194,37 @@ check_info(struct doctor *d)
 	check_core(d, pid);
 }
 
+/* What opens the keys, in honest words. */
+static void
+check_slots(struct doctor *d, const struct value *slots)
+{
+	const char *all = "", *type;
+	bool passphrase = false;
+	int64_t key_file = 0;
+
+	for (size_t i = 0; i < value_size(slots); i++) {
+		const struct value *s = value_at(slots, i);
+
+		type = app_member(d->a, s, "type");
+		all = app_format(d->a, "%s%s%s", all, *all != '\0' ? ", " : "", type);
+		passphrase = passphrase || strcmp(type, "passphrase") == 0;
+		if (strcmp(type, "key-file") == 0)
+			key_file = value_int(value_get(s, "id"), 0);
+	}
+	if (*all == '\0')
+		report(d, LEVEL_WARN, "slots", "put the key file back, then: mpc daemon restart",
+		    "nothing opens the keys");
+	else if (key_file != 0 && passphrase)
+		report(d, LEVEL_WARN, "slots",
+		    app_format(d->a, "mpc vault remove %lld", (long long)key_file),
+		    "%s: the key file opens the keys without the passphrase", all);
+	else if (key_file != 0)
+		report(d, LEVEL_OK, "slots", "",
+		    "%s: protects a copied database, not a copied home directory (mpc passwd does)", all);
+	else
+		report(d, LEVEL_OK, "slots", "", "%s", all);
+}
+
 static void
 check_vault(struct doctor *d)
 {
@@ -213,6 +244,7 @@ check_vault(struct doctor *d)
 		    "open, but keys in memory may be swapped out");
 	else
 		report(d, LEVEL_OK, "vault", "", "open, keys are in locked memory");
+	check_slots(d, value_get(v, "slots"));
 }
 
 static void

@@ -344,6 +344,7 @@ rekey(struct app *a, const struct entry *e)
 	if (a->form == FORM_TEXT && !a->quiet)
 		printf("Everything is sealed under another master key (generation %lld).\n",
 		    (long long)value_int(value_get(result, "generation"), 0));
+	note(a, "backups from before hold the old key, which is gone; make a new one: mpc backup FILE");
 	if ((n = value_int(value_get(result, "unreadable"), 0)) > 0)
 		note(a, "%lld stored key%s not open before, and still %s not", (long long)n,
 		    n == 1 ? " did" : "s did", n == 1 ? "does" : "do");

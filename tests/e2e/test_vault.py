@@ -106,10 +106,12 @@ def test_mpc_words_of_the_vault(daemon):
     assert "already" in daemon.mpc("lock", check=0).out
     assert "keys locked (mpc unlock)" in daemon.mpc(check=0).out
     assert "locked:" in daemon.mpc("doctor").out
+    assert "not a copied home directory" in daemon.mpc("doctor").out
     assert "open (key-file)" in daemon.mpc("unlock", check=0).out
     assert "keys locked" not in daemon.mpc(check=0).out
     r = daemon.mpc("passwd", "--stdin", input=WORDS.encode() + b"\n", check=0)
     assert "is set" in r.out and "without the passphrase" in r.err
+    assert "opens the keys without the passphrase" in daemon.mpc("doctor").out
     assert daemon.mpc("passwd", WORDS).returncode == 2
     assert WORDS not in daemon.mpc("unlock", WORDS).err
     r = daemon.mpc("passwd", "--stdin", input=b"just one line\n")
