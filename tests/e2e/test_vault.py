@@ -411,6 +411,21 @@ def test_F117_old_copies_open_nothing(daemon, provider):
         assert c.prompt("x", ref=ref).ok
 
 
+def test_F117_keys_that_are_read_from_a_source_follow_a_rekey(make_daemon, provider):
+    d = make_daemon(env={"LAB_API_KEY": "sk-of-the-environment-0123456789"})
+    ref = d.add_provider(provider, key="sk-first-0123456789abcdef")
+    d.mpc("key", "set", "scripted", "--env", "LAB_API_KEY", "--no-check", "--yes", check=0)
+    d.restart()  # what no key names is dropped soon
+    with d.rpc() as c:
+        for _ in range(2):
+            answer = c.prompt("x", ref=ref)
+            assert answer.ok, answer.last
+            assert provider.chats[-1].header("authorization") == "Bearer sk-of-the-environment-0123456789"
+            c.call("vault.rekey")
+        assert c.call("key.status")["keys"][0]["source"] == "env"
+        assert c.prompt("x", ref=ref).ok
+
+
 # ---- other slots ----
 
 def test_a_systemd_credential_opens_by_itself(make_daemon, provider):
