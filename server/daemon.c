@@ -32,9 +32,12 @@
 #include "server/state/backups.h"
 #include "server/state/changes.h"
 #include "server/state/keeper.h"
+#include "server/state/marks.h"
 #include "server/state/models.h"
+#include "server/state/recovery.h"
 #include "server/state/settings.h"
 #include "server/store/backup.h"
+#include "server/store/copies.h"
 #include "server/store/restore.h"
 #include "server/upstream/carrier.h"
 #include "server/usage/ledger.h"
@@ -56,6 +59,7 @@ struct daemon {
 	struct waiting *waiting;
 	struct freshen *freshen;
 	struct key_reader *key_reader;
+	struct recovery *recovery;
 	struct loop_timer *drain;
 	bool stopping, aborted;
 	int64_t stop_at_ms;  /* monotonic: streams end */
@@ -250,6 +254,7 @@ open_store(struct daemon *d, struct error *err)
 	if (restored)
 		log_warn("a restore that was cut off is finished", LOG_TEXT("folder", d->paths.data_dir));
 	backup_sweep(d->paths.data_dir);
+	copies_sweep(d->paths.data_dir, clock_wall_ms());
 	if ((r = store_open(d->paths.data_dir, &p->store, err)) != 0 ||
 	    (r = vault_open(p->store, d->paths.data_dir, &p->vault, &created, err)) != 0 ||
 	    (r = ledger_open(d->paths.data_dir, d->loop, &p->ledger, err)) != 0)
@@ -287,6 +292,7 @@ open_state(struct daemon *d, struct error *err)
 	if ((p->changes = changes_new(p->store)) == NULL)
 		return error_set(err, MP_E_STORAGE, "the state in %s cannot be read",
 		    store_path(p->store));
+	p->marks = marks_new(p->store, p->vault, p->changes, d->loop, d->paths.state_dir);
 	if ((r = settings_new(p->store, p->changes, &p->settings, err)) != 0 ||
 	    (r = providers_new(p->store, p->changes, &p->providers, err)) != 0 ||
 	    (r = credentials_new(p->store, p->vault, p->providers, p->changes, &p->credentials,
@@ -346,6 +352,9 @@ open_doors(struct daemon *d, const struct daemon_options *o, struct error *err)
 	};
 
 	d->server = rpc_server_new(&d->parts, &patience);
+	d->recovery = recovery_new(d->loop, d->parts.changes, notifier_storage, d->server->notifier);
+	recovery_add(d->recovery, d->parts.store);
+	recovery_add(d->recovery, ledger_store(d->parts.ledger));
 	d->drain = loop_timer_new(d->loop, drain, d);
 	d->on_term = loop_signal_new(d->loop, SIGTERM, on_signal, d);
 	d->on_int = loop_signal_new(d->loop, SIGINT, on_signal, d);
@@ -412,6 +421,7 @@ daemon_free(struct daemon *d)
 	key_reader_free(d->key_reader);
 	routes_free(p->routes);
 	worker_free(d->worker);
+	recovery_free(d->recovery);
 	keeper_free(p->keeper);
 	backups_free(p->backups);
 	minted_free(p->minted);
@@ -422,6 +432,7 @@ daemon_free(struct daemon *d)
 	credentials_free(p->credentials);
 	providers_free(p->providers);
 	settings_free(p->settings);
+	marks_free(p->marks);
 	changes_free(p->changes);
 	vault_free(p->vault);
 	store_close(p->store);

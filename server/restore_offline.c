@@ -8,6 +8,7 @@
 #include "protocol/sockpath.h"
 #include "server/base/log.h"
 #include "server/rpc/listener.h"
+#include "server/state/marks.h"
 #include "server/state/restored.h"
 #include "server/store/open.h"
 #include "server/store/restore.h"
@@ -55,7 +56,8 @@ print_facts(FILE *to, const struct archive *a, const struct restored *holds, con
 
 /* The lock is held. */
 static int
-restore_locked(const char *data_dir, const char *file, bool only_check, FILE *to, struct error *err)
+restore_locked(const char *data_dir, const char *state_dir, const char *file, bool only_check,
+    FILE *to, struct error *err)
 {
 	struct restore *r = NULL;
 	struct restored holds;
@@ -69,6 +71,8 @@ restore_locked(const char *data_dir, const char *file, bool only_check, FILE *to
 	code = restored_look(r, data_dir, &holds, err);
 	if (code == 0 && !only_check)
 		code = swap(r, data_dir, &kept, err);
+	if (code == 0 && !only_check)
+		marks_forget(state_dir);
 	if (code == 0)
 		print_facts(to, restore_archive(r), &holds, kept);
 	restore_free(r);
@@ -92,7 +96,7 @@ restore_offline(const struct daemon_options *o, const char *file, bool only_chec
 	} else if ((r = listener_open(&paths, &lock, err)) == 0) {
 		if ((r = dir = private_dir_open(paths.data_dir, true, err)) >= 0) {
 			close(dir);
-			r = restore_locked(paths.data_dir, file, only_check, to, err);
+			r = restore_locked(paths.data_dir, paths.state_dir, file, only_check, to, err);
 		}
 	}
 	listener_free(lock);

@@ -165,6 +165,24 @@ check_core(struct doctor *d, int64_t pid)
 }
 
 static void
+check_state(struct doctor *d, const struct value *info)
+{
+	int64_t backup = value_int(value_get(info, "last_backup_ms"), 0);
+	int64_t backwards = value_int(value_get(info, "backwards_ms"), 0);
+
+	if (backup == 0)
+		report(d, LEVEL_OK, "backup", "", "none was made yet (mpc backup FILE)");
+	else
+		report(d, LEVEL_OK, "backup", "", "the last one was made %s",
+		    out_since(d->a, backup, term_wall_ms()));
+	if (backwards != 0)
+		report(d, LEVEL_WARN, "state",
+		    "mpc restore FILE for a newer one; mpc backup FILE accepts what there is",
+		    "went backwards: an older copy of the database was found %s",
+		    out_since(d->a, backwards, term_wall_ms()));
+}
+
+static void
 check_info(struct doctor *d)
 {
 	struct error err = ERROR_INIT;
@@ -185,12 +203,13 @@ check_info(struct doctor *d)
 	    version, MPD_VERSION);
 	if (value_bool(value_get(v, "read_only"), false))
 		report(d, LEVEL_FAIL, "database",
-		    "free space on the disk, then: mpc daemon restart",
+		    "make room on the disk, or look after it: it is tried again every second",
 		    "it cannot be written since an error");
 	else
 		report(d, LEVEL_OK, "database", "",
-		    "%s/state.db was checked at start and takes writes",
+		    "state.db and usage.db in %s were checked at start and take writes",
 		    app_member(d->a, value_get(v, "paths"), "data_dir"));
+	check_state(d, v);
 	check_core(d, pid);
 }
 

@@ -111,6 +111,7 @@ pack_daemon(struct pack *p, const struct notifier *n)
 	pack_kv_str(p, "state", n->daemon_state);
 	pack_kv_str(p, "version", MPD_VERSION);
 	pack_kv_int(p, "started_ms", parts->started_ms);
+	pack_kv_bool(p, "read_only", store_read_only(parts->store));
 	pack_kv_bool(p, "locked", vault_is_locked(parts->vault));
 	pack_map_end(p);
 }
@@ -342,6 +343,17 @@ notifier_resync(struct notifier *n, const char *reason)
 			if (wants(c, (enum topic)t)) /* a full one is told when it has drained */
 				send_resync(c, (enum topic)t, 0, reason);
 	}
+}
+
+void
+notifier_storage(void *notifier, bool well, bool unknown)
+{
+	struct notifier *n = notifier;
+
+	changes_tell(n->server->parts->changes, TOPIC_DAEMON, CHANGE_SET, "daemon",
+	    well ? "storage recovered" : "storage failed");
+	if (unknown)
+		notifier_resync(n, "storage recovered");
 }
 
 static void

@@ -43,6 +43,8 @@ void snapshot_pack(struct conn *c, struct pack *p, unsigned topics);
 
 /* Everything may be different: every subscriber is told to ask anew for every topic it listens to. */
 void notifier_resync(struct notifier *n, const char *reason);
+/* A store failed or is well again, as of recovery.h. notifier: struct notifier */
+void notifier_storage(void *notifier, bool well, bool unknown);
 /* The daemon topic: "started", "stopping", "reloaded". */
 void notifier_daemon(struct notifier *n, const char *state);
 

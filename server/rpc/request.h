@@ -33,6 +33,7 @@ struct credentials;
 struct keeper;
 struct loop;
 struct ledger;
+struct marks;
 struct minted;
 struct mints;
 struct models;
@@ -56,6 +57,7 @@ struct rpc_parts {
 	struct keeper *keeper;
 	struct changes *changes;
 	struct backups *backups;
+	struct marks *marks;
 	struct settings *settings;
 	struct providers *providers;
 	struct credentials *credentials;

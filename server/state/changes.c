@@ -45,49 +45,13 @@ struct changes {
 	char instance[17];
 	bool open, telling, replaced;
 	struct queue noted, untold;
+	int (*count)(void *arg);
+	void (*counted)(void *arg);
+	void *count_arg;
 	uint64_t next_number; /* of notes that are on their way out */
 	struct subscriber *subscribers;
 	struct reload *reloads;
 };
-
-static const char *const topic_names[] = {
-#define TOPIC(id, name) name,
-#include "protocol/events.def"
-};
-
-const char *
-topic_name(enum topic t)
-{
-	return topic_names[t];
-}
-
-bool
-topic_parse(const char *name, size_t n, enum topic *out)
-{
-	for (int t = 0; t < TOPIC_COUNT; t++) {
-		if (slice_eq((struct slice){ name, n }, topic_names[t])) {
-			*out = (enum topic)t;
-			return true;
-		}
-	}
-	return false;
-}
-
-const char *
-change_op_name(enum change_op op)
-{
-	switch (op) {
-	case CHANGE_SET:
-		return "set";
-	case CHANGE_ADD:
-		return "add";
-	case CHANGE_REMOVE:
-		return "remove";
-	case CHANGE_UPDATE:
-		return "update";
-	}
-	return "set";
-}
 
 static void
 queue_init(struct queue *q)
@@ -238,8 +202,8 @@ storage_error(struct changes *c, int code, const char *what, struct error *err)
 {
 	error_set(err, code, "%s: %s", what, store_path(c->store));
 	error_hint(err, store_read_only(c->store)
-	    ? "an earlier write failed, so nothing is written any more; check the disk, then: "
-	      "mpc daemon restart"
+	    ? "an earlier write failed, so nothing is written until the disk is well; it is tried again "
+	      "every second"
 	    : "check free space and permissions of that folder");
 	return code;
 }
@@ -348,6 +312,21 @@ changes_replaced(struct changes *c)
 }
 
 bool
+changes_recovered(struct changes *c)
+{
+	int64_t stored = c->rev;
+	bool unknown;
+
+	assert(!c->open);
+	/* the revision counts news that is not stored, too: a refused commit is the only one beyond it */
+	unknown = rev_load(c->store, META_REV, 0, &stored) == 0 && stored > c->rev;
+	if (unknown)
+		c->rev = c->config_rev = stored;
+	undo(c);
+	return unknown;
+}
+
+bool
 changes_are_replaced(const struct changes *c)
 {
 	return c->replaced;
@@ -395,6 +374,8 @@ commit_rows(struct changes *c, bool configuration)
 		if (r == 0 && configuration)
 			r = store_meta_set(c->store, META_CONFIG_REV, text);
 	}
+	if (r == 0 && c->count != NULL)
+		r = c->count(c->count_arg);
 	if (r == 0)
 		return store_commit(c->store);
 	store_rollback(c->store);
@@ -416,6 +397,8 @@ changes_commit(struct changes *c, const char *method, const char *client, const 
 		return storage_error(c, r, "the change cannot be stored", err);
 	}
 	c->open = false;
+	if (c->counted != NULL)
+		c->counted(c->count_arg);
 	if (c->noted.first != NULL)
 		c->rev++;
 	if (configuration)
@@ -432,6 +415,14 @@ changes_commit(struct changes *c, const char *method, const char *client, const 
 	}
 	tell(c);
 	return 0;
+}
+
+void
+changes_count(struct changes *c, int (*write)(void *arg), void (*done)(void *arg), void *arg)
+{
+	c->count = write;
+	c->counted = done;
+	c->count_arg = arg;
 }
 
 void

@@ -63,8 +63,16 @@ void changes_tell(struct changes *c, enum topic topic, enum change_op op, const 
  * before counts, and the instance is a new one, so that clients ask for everything again. The revision goes
  * on. Outside of a transaction. */
 void changes_replaced(struct changes *c);
-/* True while modules reload for that reason: what they remember of a row's revision means nothing. */
+/* The store was opened anew after an error: every module reads its rows again. True when a change is there
+ * whose commit was refused: nobody was told of it. */
+bool changes_recovered(struct changes *c);
+/* True while modules reload because of changes_replaced: what they remember of a row's revision means
+ * nothing. */
 bool changes_are_replaced(const struct changes *c);
+
+/* Who counts changes: write is called inside every stored change (0 or MP_E_..., which refuses it), done
+ * when it is durable. One at a time; NULL = nobody. */
+void changes_count(struct changes *c, int (*write)(void *arg), void (*done)(void *arg), void *arg);
 
 /* Subscribers hear every change after its commit; they must not begin a change inside the callback.
  * Modules register a reload for rollbacks. Both live as long as the changes object. */

@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/state/credential_list.h"
+#include "server/store/copies.h"
 #include "server/store/rows.h"
 
 #define KEYS_PER_PROVIDER 64
@@ -460,4 +461,5 @@ credentials_scrub(struct credentials *cs)
 	if (store_checkpoint(cs->list.store) != 0)
 		log_warn("the write-ahead log could not be emptied; the next checkpoint does it",
 		    LOG_TEXT("file", store_path(cs->list.store)));
+	copies_scrub(cs->list.store);
 }

@@ -12,6 +12,7 @@ struct database {
 	int32_t application_id; /* tells ours from other programs' files */
 	const struct schema *schema;
 	const char *not_in_backups; /* SQL: what lives here and now only leaves a copy; NULL = nothing */
+	int log_pages; /* the write-ahead log moves into the file when it has grown to so many */
 	const char *pragmas; /* that it runs with beside those of all; NULL = none */
 };
 

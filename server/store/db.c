@@ -109,13 +109,17 @@ db_pragma_int(struct store *s, const char *sql, int64_t *value)
 static int
 go_read_only(struct store *s, int rc)
 {
-	if (!s->read_only)
-		log_error("the database went read-only after a storage error; restart modelpd when the "
-			  "disk is well again",
+	bool news = !s->read_only;
+
+	if (news)
+		log_error("the database is read-only after a storage error; it is tried again until it works",
 		    LOG_TEXT("path", s->path), LOG_TEXT("error", sqlite3_errstr(rc)), LOG_INT("code", rc));
 	s->read_only = true;
+	s->wal_end.uncut = true;
 	if (s->db != NULL)
 		db_keep_file(s); /* a failed sync is not tried again as if it could still succeed */
+	if (news && s->failed != NULL)
+		s->failed(s->failed_arg);
 	return MP_E_STORAGE;
 }
 
@@ -138,6 +142,7 @@ db_result(struct store *s, int rc)
 		r = MP_E_BUSY;
 		break;
 	case SQLITE_FULL: /* the next transaction may find room again */
+		s->full = true;
 		r = MP_E_STORAGE;
 		break;
 	case SQLITE_NOMEM:

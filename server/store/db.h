@@ -9,6 +9,7 @@
 
 #include "server/store/database.h"
 #include "server/store/store.h"
+#include "server/store/wal_end.h"
 
 #define DB_STATEMENTS 80
 
@@ -21,6 +22,11 @@ struct store {
 	bool in_tx;
 	int copying; /* backups that read from this connection */
 	int tx_error; /* what broke this transaction; it can only be rolled back */
+	bool full;    /* the disk was, in this transaction */
+	struct wal_end wal_end;
+	int64_t page_bytes;
+	void (*failed)(void *arg); /* told when it goes read-only; NULL = nobody */
+	void *failed_arg;
 	struct {
 		const char *sql;
 		sqlite3_stmt *stmt;

@@ -206,7 +206,8 @@ swap_one(int data, int decided, int old, const char *file)
 		if (move(decided, name, data) != 0)
 			return -1;
 	}
-	return fsync(data);
+	/* where it went before where it was: else a power cut could lose it, or find it in both */
+	return fsync(data) != 0 || fsync(decided) != 0 ? -1 : 0;
 }
 
 /* replaced-<moment>, one that is free. */
@@ -235,7 +236,7 @@ finish(int data, char kept[KEPT_BYTES])
 	kept[0] = '\0';
 	if (decided < 0)
 		return -1;
-	if (mkdirat(decided, OLD, 0700) != 0 && errno != EEXIST)
+	if ((mkdirat(decided, OLD, 0700) != 0 && errno != EEXIST) || fsync(decided) != 0)
 		goto out;
 	if ((old = openat(decided, OLD, FOLDER_FLAGS)) < 0)
 		goto out;
@@ -245,7 +246,8 @@ finish(int data, char kept[KEPT_BYTES])
 	/* empty: there was nothing, or it has its name already */
 	if (unlinkat(decided, OLD, AT_REMOVEDIR) != 0 && keep_old(data, decided, kept) != 0)
 		goto out;
-	r = folder_remove(data, DECIDED) == 0 && fsync(data) == 0 ? 0 : -1;
+	if (fsync(data) == 0 && fsync(decided) == 0 && folder_remove(data, DECIDED) == 0)
+		r = fsync(data);
 out:
 	if (old >= 0)
 		close(old);

@@ -1,14 +1,20 @@
 #include "server/store/store.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "protocol/base/str.h"
 #include "server/base/log.h"
 #include "server/store/db_file.h"
+#include "server/store/folder.h"
 #include "server/store/open.h"
 #include "server/store/rows.h"
+
+#define TRIAL_NAME "trial.tmp"
 
 /* ---- opening ---- */
 
@@ -83,6 +89,26 @@ upgrade(const struct db_dir *d, struct store *s, int version, struct error *err)
 	return 0;
 }
 
+/* With an empty log: what an earlier process left in it may have reached no further than the memory of the
+ * system, so nothing is appended to it. A disk that takes nothing now does not keep anybody from reading. */
+static int
+begin_log(struct store *s, enum opening how)
+{
+	int rc = db_exec(s, "PRAGMA journal_mode = WAL"), emptied;
+
+	if (rc != SQLITE_OK)
+		return rc;
+	emptied = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (emptied != SQLITE_OK && how == OPEN_AGAIN) {
+		s->read_only = true;
+		db_keep_file(s);
+	} else if (emptied != SQLITE_OK && emptied != SQLITE_FULL) {
+		return emptied;
+	}
+	wal_end_watch(s, emptied == SQLITE_OK);
+	return SQLITE_OK;
+}
+
 static int
 open_file(const struct db_dir *d, const struct database *is, enum opening how, struct store **out,
     struct error *err)
@@ -107,7 +133,7 @@ open_file(const struct db_dir *d, const struct database *is, enum opening how, s
 		free(path);
 		return 0;
 	}
-	if (r == 0 && (rc = db_exec(s, "PRAGMA journal_mode = WAL")) != SQLITE_OK)
+	if (r == 0 && (rc = begin_log(s, how)) != SQLITE_OK)
 		r = db_file_error(path, rc, err);
 	if (r == 0)
 		r = upgrade(d, s, (int)version, err);
@@ -176,6 +202,78 @@ store_check_copy(const char *folder, const struct database *is, bool for_backup,
 }
 
 void
+store_on_failure(struct store *s, void (*failed)(void *arg), void *arg)
+{
+	s->failed = failed;
+	s->failed_arg = arg;
+}
+
+/* Whether the folder takes a new file and syncs it: as long as it does not, the old connection reads on. */
+static int
+try_folder(struct store *s, struct error *err)
+{
+	struct db_dir d;
+	char page[4096] = "";
+	int fd, r;
+
+	if ((r = db_dir_open(&d, s->data_dir, err)) != 0)
+		return r;
+	unlinkat(d.fd, TRIAL_NAME, 0);
+	fd = folder_new_file(d.fd, TRIAL_NAME);
+	if (fd < 0 || write(fd, page, sizeof page) != (ssize_t)sizeof page || fsync(fd) != 0)
+		r = error_set(err, MP_E_STORAGE, "%s cannot be written: %s", d.path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	unlinkat(d.fd, TRIAL_NAME, 0);
+	db_dir_clear(&d);
+	return r;
+}
+
+/* A commit that changes nothing, down to the disk. */
+static int
+try_commit(struct store *s)
+{
+	char sql[96];
+	int64_t version;
+	int rc;
+
+	if ((rc = db_pragma_int(s, "PRAGMA user_version", &version)) != SQLITE_OK)
+		return rc;
+	snprintf(sql, sizeof sql, "BEGIN IMMEDIATE; PRAGMA user_version = %d; COMMIT", (int)version);
+	rc = db_exec(s, sql);
+	if (rc != SQLITE_OK && !sqlite3_get_autocommit(s->db))
+		db_exec(s, "ROLLBACK");
+	return rc;
+}
+
+int
+store_recover(struct store *s, struct error *err)
+{
+	int r, rc;
+
+	assert(!s->in_tx);
+	if (!s->read_only)
+		return 0;
+	if (s->copying > 0)
+		return error_set(err, MP_E_BUSY, "a backup of %s is being made", s->path);
+	if ((r = try_folder(s, err)) != 0)
+		return r;
+	if (s->wal_end.uncut && (rc = wal_end_cut(s)) != SQLITE_OK)
+		return db_file_error(s->path, rc, err);
+	if ((r = store_reopen(s, err)) != 0)
+		return r;
+	if (s->read_only)
+		return error_set(err, MP_E_STORAGE, "%s cannot be written yet", s->path);
+	if ((rc = try_commit(s)) == SQLITE_OK)
+		return 0;
+	/* not told again: it never was well */
+	s->read_only = true;
+	s->wal_end.uncut = true;
+	db_keep_file(s);
+	return db_file_error(s->path, rc, err);
+}
+
+void
 store_detach(struct store *s)
 {
 	assert(s->copying == 0);
@@ -196,10 +294,13 @@ store_reopen(struct store *s, struct error *err)
 	if ((r = store_open_existing(s->data_dir, &s->is, &fresh, err)) != 0)
 		return r;
 	s->db = fresh->db;
-	fresh->db = NULL;
-	s->read_only = false;
+	s->read_only = fresh->read_only;
 	s->tx_error = 0;
+	wal_end_watch(s, fresh->wal_end.known); /* from here on the hook knows this one */
+	fresh->db = NULL;
 	db_close(fresh);
+	if (s->read_only && s->failed != NULL)
+		s->failed(s->failed_arg);
 	return 0;
 }
 
@@ -298,6 +399,17 @@ store_commit(struct store *s)
 	return 0;
 }
 
+/* The log itself takes room on a full disk: what is in it moves into the file. */
+static void
+make_room(struct store *s)
+{
+	int rc = sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc != SQLITE_FULL)
+		db_result(s, rc);
+	s->full = false;
+}
+
 void
 store_rollback(struct store *s)
 {
@@ -309,6 +421,10 @@ store_rollback(struct store *s)
 	if (!sqlite3_get_autocommit(s->db))
 		run_plain(s, sql);
 	s->in_tx = false;
+	if (s->wal_end.uncut)
+		wal_end_cut(s);
+	if (s->full)
+		make_room(s);
 }
 
 int

@@ -33,8 +33,16 @@ bool store_read_only(const struct store *s);
  * any query. */
 void store_detach(struct store *s);
 /* A new connection to the file that lies there now, as store_open without making one. On failure the store
- * stays detached; MP_E_BUSY while a backup reads from it, and nothing is done. */
+ * stays detached; when the disk takes no writes it is read-only; MP_E_BUSY while a backup reads
+ * from it, and nothing is done. */
 int store_reopen(struct store *s, struct error *err);
+
+/* `failed` is called when an error made it read-only: a note to call store_recover later, nothing else. */
+void store_on_failure(struct store *s, void (*failed)(void *arg), void *arg);
+/* Opens a read-only store anew, if the disk is well again: 0, and it takes writes; a commit that was refused
+ * may be there after all when not even cutting it off had worked. Else it reads on as it did. Outside of a
+ * transaction and of any query; cheap enough for once a second. */
+int store_recover(struct store *s, struct error *err);
 
 /* One transaction at a time; commit is durable when it returns 0 (state.db). A failed commit has
  * rolled back. */

@@ -13,7 +13,7 @@
 #include "server/vault/vault_inside.h"
 
 /* Numbers of the subkeys (THREATS.md section 3.1): never given to another use. */
-enum { SUBKEY_ROWS = 1, SUBKEY_TOKENS = 2, SUBKEY_FINGERPRINTS = 3 };
+enum { SUBKEY_ROWS = 1, SUBKEY_TOKENS = 2, SUBKEY_FINGERPRINTS = 3, SUBKEY_METADATA = 4 };
 
 /* ---- keys ---- */
 
@@ -37,6 +37,7 @@ vault_keys_free(struct vault_keys *k)
 	secret_free(k->row);
 	secret_free(k->token);
 	secret_free(k->fingerprint);
+	secret_free(k->metadata);
 	free(k);
 }
 
@@ -49,8 +50,10 @@ vault_keys_new(const struct secret *master, int64_t generation)
 	k->row = subkey(master, SUBKEY_ROWS);
 	k->token = subkey(master, SUBKEY_TOKENS);
 	k->fingerprint = subkey(master, SUBKEY_FINGERPRINTS);
+	k->metadata = subkey(master, SUBKEY_METADATA);
 	k->generation = generation;
-	if (k->master == NULL || k->row == NULL || k->token == NULL || k->fingerprint == NULL) {
+	if (k->master == NULL || k->row == NULL || k->token == NULL || k->fingerprint == NULL ||
+	    k->metadata == NULL) {
 		vault_keys_free(k);
 		return NULL;
 	}
@@ -59,6 +62,7 @@ vault_keys_new(const struct secret *master, int64_t generation)
 	secret_hide(k->row);
 	secret_hide(k->token);
 	secret_hide(k->fingerprint);
+	secret_hide(k->metadata);
 	return k;
 }
 
@@ -261,6 +265,15 @@ vault_fingerprint(struct vault *v, const struct secret *s, char out[9])
 	if (vault_is_locked(v))
 		return MP_E_LOCKED;
 	vault_keys_fingerprint(v->keys, s, out);
+	return 0;
+}
+
+int
+vault_metadata_mac(struct vault *v, const void *data, size_t n, unsigned char out[VAULT_HASH_BYTES])
+{
+	if (vault_is_locked(v))
+		return MP_E_LOCKED;
+	keyed_hash(v->keys->metadata, data, n, out, VAULT_HASH_BYTES);
 	return 0;
 }
 

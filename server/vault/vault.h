@@ -82,6 +82,9 @@ int vault_fingerprint(struct vault *v, const struct secret *s, char out[9]);
 #define VAULT_HASH_BYTES 32
 int vault_token_hash(struct vault *v, const void *token, size_t n,
     unsigned char out[VAULT_HASH_BYTES]);
+/* Over what the database says of itself, so that nobody else writes it. 0 or MP_E_LOCKED. */
+int vault_metadata_mac(struct vault *v, const void *data, size_t n,
+    unsigned char out[VAULT_HASH_BYTES]);
 /* In constant time. */
 bool vault_hash_equals(const unsigned char a[VAULT_HASH_BYTES],
     const unsigned char b[VAULT_HASH_BYTES]);

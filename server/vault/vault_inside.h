@@ -6,7 +6,7 @@
 
 /* A master key and its subkeys, hidden while nobody uses them. */
 struct vault_keys {
-	struct secret *master, *row, *token, *fingerprint;
+	struct secret *master, *row, *token, *fingerprint, *metadata;
 	int64_t generation;
 };
 

@@ -427,3 +427,69 @@ def test_M1_a_plain_copy_of_the_file_is_caught(daemon, outside):
         caught += (f"more-{i}",) not in rows
         copy.unlink()
     assert caught > 0
+
+
+# ---- an older copy that was put back ----
+
+def said_backwards(daemon):
+    return daemon.log().count("the state went backwards")
+
+
+def test_F25_an_older_copy_put_back_is_told_once_and_works(daemon, outside):
+    own_provider(daemon, "lab")
+    daemon.mpc("switch", "lab:m1", check=0)
+    daemon.stop()
+    old = (daemon.data / "state.db").read_bytes()
+    daemon.start()
+    daemon.mpc("switch", "echo", check=0)
+    daemon.restart()
+    assert said_backwards(daemon) == 0  # the control: an ordinary restart
+    daemon.mpc("switch", "echo:again", check=0)
+    daemon.kill()
+    daemon.start()
+    assert said_backwards(daemon) == 0  # nor kill -9
+    daemon.stop()
+    (daemon.data / "state.db").write_bytes(old)
+    daemon.start()
+    assert said_backwards(daemon) == 1
+    assert active(daemon) == "lab:m1"
+    daemon.mpc("switch", "echo:new", check=0)
+    assert "went backwards" in daemon.mpc("doctor").out
+    daemon.restart()
+    assert said_backwards(daemon) == 1  # once
+    assert active(daemon) == "echo:new"
+    assert "went backwards" in daemon.mpc("doctor").out
+    daemon.mpc("backup", outside / "b.tar", check=0)
+    out = daemon.mpc("doctor").out
+    assert "went backwards" not in out and "the last one was made just now" in out
+
+
+def test_F25_an_edited_count_is_told(daemon):
+    own_provider(daemon, "lab")
+    daemon.stop()
+    old = (daemon.data / "state.db").read_bytes()
+    daemon.start()
+    daemon.mpc("switch", "echo:again", check=0)
+    daemon.stop()
+    (daemon.data / "state.db").write_bytes(old)
+    with contextlib.closing(sqlite3.connect(daemon.data / "state.db")) as db, db:
+        db.execute("UPDATE meta SET value = '1000' || substr(value, instr(value, ' ')) WHERE key = 'generation'")
+    daemon.start()
+    assert said_backwards(daemon) == 1
+    daemon.restart()
+    assert said_backwards(daemon) == 1
+
+
+def test_F25_a_restore_is_no_step_backwards(daemon, outside):
+    daemon.mpc("backup", outside / "b.tar", check=0)
+    for i in range(3):
+        daemon.mpc("switch", f"echo:m{i}", check=0)
+    daemon.mpc("restore", outside / "b.tar", "--yes", check=0)
+    daemon.restart()
+    for i in range(3):
+        daemon.mpc("switch", f"echo:m{i}", check=0)
+    daemon.stop()
+    daemon.mpc("restore", outside / "b.tar", "--yes", check=0)  # without a daemon
+    daemon.start()
+    assert said_backwards(daemon) == 0
+    assert "went backwards" not in daemon.mpc("doctor").out

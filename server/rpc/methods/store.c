@@ -12,6 +12,7 @@
 #include "server/state/backups.h"
 #include "server/state/changes.h"
 #include "server/state/keeper.h"
+#include "server/state/marks.h"
 #include "server/state/restored.h"
 #include "server/vault/vault.h"
 
@@ -79,6 +80,7 @@ backup_made(void *arg, const struct archive *made, const struct error *err)
 		rpc_finish_error(req, err);
 		return;
 	}
+	marks_backup_made(rpc_parts(req)->marks);
 	log_info("a backup was made", LOG_TEXT("file", w->path), LOG_INT("bytes", made->bytes));
 	p = rpc_result(req);
 	pack_kv_str(p, "path", w->path);
@@ -149,6 +151,7 @@ settle(struct waiting_request *w)
 
 	open_vault_again(parts);
 	changes_replaced(parts->changes);
+	marks_restored(parts->marks);
 	/* a revision of its own, so that nothing that was seen before can be mistaken for it */
 	if (changes_begin(parts->changes, &err) == 0) {
 		changes_note(parts->changes, TOPIC_DAEMON, CHANGE_SET, "daemon");

@@ -14,6 +14,7 @@
 #include "server/rpc/notify.h"
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
+#include "server/state/marks.h"
 #include "server/vault/vault.h"
 
 #define CLIENT_NAME_BYTES 64
@@ -250,6 +251,8 @@ rpc_sys_info(struct rpc_request *req)
 	pack_kv_int(p, "streams", (int64_t)calls_count(parts->calls));
 	pack_kv_bool(p, "read_only", store_read_only(parts->store));
 	pack_kv_bool(p, "stopping", s->refusing);
+	pack_kv_int(p, "last_backup_ms", marks_backup_ms(parts->marks));
+	pack_kv_int(p, "backwards_ms", marks_backwards_ms(parts->marks));
 	pack_str(p, "memory");
 	pack_map_begin(p);
 	pack_kv_int(p, "rss_bytes", resident_bytes());
