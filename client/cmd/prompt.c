@@ -42,6 +42,7 @@ write_params(struct prompt *q, struct pack *p)
 	pack_str(p, "text");
 	pack_str_n(p, buf_str(&q->text), q->text.len);
 	pack_kv_str(p, "ref", args_value(args, "model"));
+	pack_kv_str(p, "label", args_value(args, "label"));
 	if (q->system.len > 0) {
 		pack_str(p, "system");
 		pack_str_n(p, buf_str(&q->system), q->system.len);

@@ -164,6 +164,7 @@ switch_to(struct app *a, const char *ref, const char *scope, bool temporary, int
 	int r;
 
 	pack_kv_str(p, "ref", ref);
+	pack_kv_str(p, "label", args_value(&a->args, "label"));
 	/* always said: the connection may have a scope of its own, a switch goes everywhere */
 	pack_kv_str(p, "scope", scope);
 	if (temporary)

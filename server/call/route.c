@@ -242,12 +242,38 @@ elsewhere(const struct session *s, const struct provider *own, const struct targ
 	return MP_E_ORIGIN;
 }
 
+int
+routes_label(struct routes *r, struct target *t, const char *label, struct error *err)
+{
+	if (credentials_label_reserved(label))
+		return error_field(err, "label", "\"%s\" is the key of a test session", label);
+	if (credentials_find(r->cs, t->provider, label) == NULL) {
+		error_set(err, MP_E_NO_CREDENTIAL, "%s has no key \"%s\"", t->provider, label);
+		error_hint(err, "mpc key list; mpc key set %s --label %s", t->provider, label);
+		return MP_E_NO_CREDENTIAL;
+	}
+	target_set(t, t->provider, t->model, t->upstream, label);
+	return 0;
+}
+
+static int
+request_label(struct routes *r, struct layer *l, const char *label, const struct session *s,
+    struct error *err)
+{
+	if (s != NULL)
+		return error_field(err, "label", "a test session has its own key");
+	if (l->chain[0] != '\0')
+		return error_field(err, "label", "a chain has several targets, each with its own key");
+	return routes_label(r, &l->target, label, err);
+}
+
 /* The request's own selector. With a session, what more than one provider has is the session's, and the
  * session's key goes with it. */
 static int
-layer_request(struct routes *r, struct route *out, const char *selector, const struct session *s,
-    struct error *err)
+layer_request(struct routes *r, struct route *out, const struct route_wish *wish,
+    const struct session *s, struct error *err)
 {
+	const char *selector = wish->selector;
 	const struct provider *own = s != NULL ? providers_find_id(r->ps, s->provider_id) : NULL;
 	struct layer *l = layer_add(out, LAYER_REQUEST, "");
 	struct error ignored = ERROR_INIT;
@@ -263,6 +289,8 @@ layer_request(struct routes *r, struct route *out, const char *selector, const s
 	if (rc != 0)
 		return rc;
 	l->set = true;
+	if (wish->label != NULL)
+		return request_label(r, l, wish->label, s, err);
 	if (s == NULL)
 		return 0;
 	if (l->chain[0] != '\0')
@@ -297,8 +325,12 @@ routes_find(struct routes *r, const struct route_wish *wish, struct route *out, 
 	if ((rc = named_session(r, wish->session, &named, err)) != 0)
 		goto out;
 	if (wish->selector != NULL && *wish->selector != '\0' &&
-	    (rc = layer_request(r, &found, wish->selector, named, err)) != 0)
+	    (rc = layer_request(r, &found, wish, named, err)) != 0)
 		goto out;
+	if (wish->label != NULL && (wish->selector == NULL || *wish->selector == '\0')) {
+		rc = error_field(err, "label", "a label needs a ref");
+		goto out;
+	}
 	if (named != NULL)
 		layer_session(r, &found, LAYER_NAMED_SESSION, named);
 	if (scope != NULL && *scope != '\0') {

@@ -83,6 +83,7 @@ void route_clear(struct route *r);
 /* What a request says of where it wants to go. */
 struct route_wish {
 	const char *selector; /* NULL or "" = the live choice */
+	const char *label;    /* of the key that shall be used; NULL = the usual one */
 	struct slice session; /* token of a test session; data NULL = none */
 	const char *scope;    /* NULL or "" = no scope */
 };
@@ -98,6 +99,8 @@ int routes_resolve(struct routes *r, const char *selector, struct target *out, c
 /* The same for what may also be a chain: then its name is in chain, and target is its first. */
 int routes_choose(struct routes *r, const char *selector, struct target *out, char chain[65], char **why,
     struct error *err);
+/* Has the target use the key of that label. MP_E_NO_CREDENTIAL when its provider has none. */
+int routes_label(struct routes *r, struct target *t, const char *label, struct error *err);
 /* What a chain leads to, as a route without layers. False when nothing of it is there now. */
 bool routes_chain(struct routes *r, const struct chain *c, struct route *out);
 /* "persistent", "temporary", "session", "request", "default": Route.kind of PROTOCOL.md. */

@@ -443,3 +443,45 @@ def test_a_lock_while_a_command_runs(lab):
         assert lab.provider.chats == []
         c.call("vault.unlock")
         assert c.prompt("x", ref="lab:m1").ok
+
+
+# ---- several keys of one provider ----
+
+def test_each_label_is_a_key_of_its_own(lab):
+    """Set, listed, checked, used by a request and by a switch, and deleted, without touching the others."""
+    lab.mpc("key", "set", "lab", "--label", "work", "--stdin", "--no-check", input=KEY.encode(), check=0)
+    source(lab, "vault", command=str(program(lab, f"echo {OTHER}")))
+    with lab.rpc() as c:
+        assert {(k["label"], k["source"]) for k in c.call("key.status", provider="lab")["keys"]} == {
+            ("default", "stored"), ("work", "stored"), ("vault", "command")}
+        first = "sk-to-be-replaced-000000000000"
+        for label, key in (("work", KEY), ("vault", OTHER), ("default", first), (None, first)):
+            more = {"label": label} if label else {}
+            assert c.prompt("x", ref="lab:m1", **more).ok and bearer(lab.provider.chats[-1]) == f"Bearer {key}"
+            assert c.call("provider.check", name="lab", **more)["ok"] and bearer(lab.provider.requests[-1]) == f"Bearer {key}"
+        lab.mpc("switch", "lab:m1", "--label", "work", check=0)
+        assert c.call("route.get")["active"]["label"] == "work"
+        assert c.prompt("x").ok and bearer(lab.provider.chats[-1]) == f"Bearer {KEY}"
+        lab.mpc("prompt", "-m", "lab:m1", "--label", "vault", "x", check=0)
+        assert bearer(lab.provider.chats[-1]) == f"Bearer {OTHER}"
+        # a refusal is about that key alone
+        lab.provider.script(reply(401, {"error": {"message": "no"}}))
+        assert c.prompt("x").code == "auth_rejected"
+        codes = {k["label"]: k.get("code") for k in c.call("key.status")["keys"]}
+        assert codes == {"default": None, "work": "auth_rejected", "vault": None}
+        for more, code in (({"label": "none"}, "no_credential"), ({"label": "session-1"}, "invalid_params")):
+            with pytest.raises(RpcError) as e:
+                c.call("route.set", ref="lab:m1", **more)
+            assert e.value.code == code
+            assert c.call("route.get")["active"]["label"] == "work"
+        with pytest.raises(RpcError) as e:
+            c.call("prompt.start", text="x", label="work")
+        assert (e.value.code, e.value.field) == ("invalid_params", "label")
+    lab.restart()
+    with lab.rpc() as c:
+        assert c.prompt("x").ok and bearer(lab.provider.chats[-1]) == f"Bearer {KEY}"
+        c.call("key.delete", provider="lab", label="work")
+        a = c.prompt("x")
+        assert a.code == "no_credential" and "--label work" in a.last["hint"]
+        c.call("route.set", ref="lab:m1")
+        assert c.prompt("x").ok and bearer(lab.provider.chats[-1]) == f"Bearer {first}"

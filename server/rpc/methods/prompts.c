@@ -116,7 +116,8 @@ prompt_open(struct prompt *p, struct rpc_request *req, const struct call_watch *
 		.reasoning = rpc_bool(req, "reasoning", false),
 	};
 	struct chat_request *chat = NULL;
-	const struct route_wish wish = { rpc_str(req, "ref"), rpc_slice(req, "session"), rpc_scope(req) };
+	const struct route_wish wish = { rpc_str(req, "ref"), rpc_str(req, "label"),
+	    rpc_slice(req, "session"), rpc_scope(req) };
 	struct route route;
 	int r;
 

@@ -22,7 +22,8 @@ struct rpc_answer
 rpc_route_get(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
-	const struct route_wish wish = { rpc_str(req, "ref"), rpc_slice(req, "session"), rpc_scope(req) };
+	const struct route_wish wish = { rpc_str(req, "ref"), NULL, rpc_slice(req, "session"),
+	    rpc_scope(req) };
 	struct error err = ERROR_INIT, why = ERROR_INIT;
 	struct rpc_answer a;
 	struct route route;
@@ -126,6 +127,20 @@ store_choice(struct rpc_request *req, const char *scope, const struct target *t,
 	return changes_commit(parts->changes, "route.set", rpc_client(req), NULL, err);
 }
 
+static int
+choose(struct rpc_request *req, struct target *out, char chain[65], char **meaning, struct error *err)
+{
+	struct routes *routes = rpc_parts(req)->routes;
+	const char *label = rpc_str(req, "label");
+	int r = routes_choose(routes, rpc_str(req, "ref"), out, chain, meaning, err);
+
+	if (r != 0 || label == NULL)
+		return r;
+	if (chain[0] != '\0')
+		return error_field(err, "label", "a chain has several targets, each with its own key");
+	return routes_label(routes, out, label, err);
+}
+
 struct rpc_answer
 rpc_route_set(struct rpc_request *req)
 {
@@ -143,7 +158,7 @@ rpc_route_set(struct rpc_request *req)
 		return changed_meanwhile(req, scope, rev);
 	target_init(&target);
 	switching_begin(&s, req, scope);
-	if (routes_choose(parts->routes, rpc_str(req, "ref"), &target, chain, &meaning, &err) != 0 ||
+	if (choose(req, &target, chain, &meaning, &err) != 0 ||
 	    store_choice(req, scope, &target, chain, &err) != 0 ||
 	    (p = switching_result(&s, &err)) == NULL) {
 		a = rpc_fail_err(req, &err);

@@ -64,7 +64,7 @@ start(struct road *r, const char *provider, const char *model, const char *key, 
 static int
 find(struct road *r, const char *selector, const char *token, const char *scope, struct route *out)
 {
-	const struct route_wish wish = { selector,
+	const struct route_wish wish = { selector, NULL,
 		token != NULL ? slice_of(token) : (struct slice){ NULL, 0 }, scope };
 
 	return routes_find(r->routes, &wish, out, &r->w.err);
