@@ -113,7 +113,7 @@ scrub_one(struct store *s, const char *path)
 {
 	static const char begin[] = "PRAGMA secure_delete = ON; PRAGMA journal_mode = DELETE;"
 				    "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
-	sqlite3_int64 rowid;
+	sqlite3_int64 rowid = 0;
 	sqlite3 *copy = NULL;
 	int rc;
 
