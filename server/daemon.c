@@ -23,6 +23,7 @@
 #include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/call/waiting.h"
+#include "server/call/windows.h"
 #include "server/model/roster.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/methods/prompts.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct loop_signal *on_term, *on_int, *on_hup;
 	struct detection *detection;
 	struct waiting *waiting;
+	struct windows *windows;
 	struct freshen *freshen;
 	struct key_reader *key_reader;
 	struct recovery *recovery;
@@ -327,6 +329,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
+	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
@@ -417,6 +420,7 @@ daemon_free(struct daemon *d)
 	probes_free(p->probes);
 	calls_free(p->calls);
 	waiting_free(d->waiting);
+	windows_free(d->windows);
 	upstream_free(p->upstream);
 	key_reader_free(d->key_reader);
 	routes_free(p->routes);

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#define HOUR_S 3600
+#define HOUR_S INT64_C(3600)
 
 static int64_t
 seconds_of(int64_t ms)

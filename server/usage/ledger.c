@@ -1,5 +1,6 @@
 #include "server/usage/ledger.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #define SYNC_MS 900   /* with the work of a checkpoint: within a second */
 #define RETRY_MS 1000
 #define ID_TRIES 10000
+#define SUBSCRIBERS 4
 /* No provider counts more than this in one answer: sums of sums never overflow. */
 #define COUNT_MAX INT64_C(1000000000000)
 
@@ -34,6 +36,10 @@ struct ledger {
 	int64_t lost;
 	bool failing; /* said so */
 	struct span hour, day;
+	struct {
+		void (*on_row)(void *arg, const struct usage_row *row);
+		void *arg;
+	} subscribers[SUBSCRIBERS];
 	struct loop_deferred commit;
 	struct loop_timer *retry;
 	struct loop_timer *sync; /* runs when something was committed and not synced */
@@ -123,7 +129,7 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 	}
 	if (l->count == l->size) {
 		l->size = l->size > 0 ? l->size * 2 : 16;
-		l->waiting = xrealloc(l->waiting, l->size * sizeof *l->waiting);
+		l->waiting = xrealloc(l->waiting, l->size * sizeof(struct waiting_row *));
 	}
 	w = copy_row(row);
 	cap_row(&w->row);
@@ -131,6 +137,29 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 	l->waiting[l->count++] = w;
 	if (!loop_timer_running(l->retry))
 		loop_defer(l->loop, &l->commit, commit_deferred, l);
+	for (size_t i = 0; i < SUBSCRIBERS; i++)
+		if (l->subscribers[i].on_row != NULL)
+			l->subscribers[i].on_row(l->subscribers[i].arg, &w->row);
+}
+
+void
+ledger_subscribe(struct ledger *l, void (*on_row)(void *arg, const struct usage_row *row), void *arg)
+{
+	size_t i = 0;
+
+	while (i < SUBSCRIBERS && l->subscribers[i].on_row != NULL)
+		i++;
+	assert(i < SUBSCRIBERS);
+	l->subscribers[i].on_row = on_row;
+	l->subscribers[i].arg = arg;
+}
+
+void
+ledger_unsubscribe(struct ledger *l, void *arg)
+{
+	for (size_t i = 0; i < SUBSCRIBERS; i++)
+		if (l->subscribers[i].arg == arg)
+			l->subscribers[i].on_row = NULL;
 }
 
 /* ---- writing ---- */

@@ -28,6 +28,10 @@ int ledger_flush(struct ledger *l);
 int64_t ledger_lost(const struct ledger *l);
 struct store *ledger_store(struct ledger *l); /* for backups; borrowed */
 
+/* Hears of each row when it was added, before it is in the file. At most four. */
+void ledger_subscribe(struct ledger *l, void (*on_row)(void *arg, const struct usage_row *row), void *arg);
+void ledger_unsubscribe(struct ledger *l, void *arg);
+
 /* ---- asking; what waits is written before ---- */
 
 /* What attempts that ended in from_ms <= t < to_ms come to, a group at a time, a group may come in several
