@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "server/base/clock.h"
+#include "server/state/catalogue.h"
+#include "server/usage/prices.h"
 
 /* Of text in the languages of Europe, and of code. */
 #define BYTES_PER_TOKEN 4
@@ -107,6 +109,32 @@ nothing_used(const struct record *r, const struct failure *f)
 	return false;
 }
 
+/* By the list of the provider: of what was asked for, else of what answered. */
+static bool
+list_cost(const struct record *r, struct usage *u)
+{
+	const char *catalogue = r->provider != NULL ? catalogue_name(r->provider->id) : NULL;
+	int64_t now = clock_wall_ms();
+	struct tariff t;
+
+	if (catalogue == NULL || (!prices_find(catalogue, r->target->upstream, u->input_tokens, now, &t) &&
+	    !prices_find(catalogue, r->answered, u->input_tokens, now, &t)))
+		return false;
+	u->cost_microusd = tariff_cost(&t, u);
+	u->cost_kind = COST_LIST;
+	return true;
+}
+
+/* The user's own server, and not a well-known one that he reaches in another way. */
+static bool
+is_own(const struct record *r)
+{
+	const char *catalogue = r->provider != NULL ? catalogue_name(r->provider->id) : NULL;
+
+	return r->provider != NULL && r->provider->type == PROVIDER_LOCAL &&
+	    (catalogue == NULL || !prices_has(catalogue));
+}
+
 static void
 judge_cost(const struct record *r, struct usage *u, bool nothing)
 {
@@ -118,11 +146,10 @@ judge_cost(const struct record *r, struct usage *u, bool nothing)
 		u->cost_kind = COST_REPORTED;
 	} else if (!usage_counted(u)) {
 		u->cost_kind = nothing ? COST_NONE : COST_UNKNOWN;
-	} else if (type == PROVIDER_LOCAL) {
-		u->cost_kind = COST_FREE;
-		u->cost_microusd = 0;
-	} else {
-		u->cost_kind = COST_UNPRICED;
+	} else if (!list_cost(r, u)) {
+		u->cost_kind = is_own(r) ? COST_FREE : COST_UNPRICED;
+		if (u->cost_kind == COST_FREE)
+			u->cost_microusd = 0;
 	}
 }
 
