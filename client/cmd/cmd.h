@@ -51,6 +51,9 @@ int check_one(struct app *a, const char *name, const char *label, bool deep);
  * its open array instead. The exit code of the first that failed. */
 int check_many(struct app *a, const char *const *names, size_t n, const char *label, bool deep,
     struct json_writer *w);
+/* "142 requests   1.2 M in   88 k out   $3.41" of usage.query's total. */
+const char *usage_today(struct app *a, const struct value *total);
+int64_t usage_midnight_ms(void); /* when today began here */
 /* Whether a daemon listens; the link is then open. */
 bool daemon_runs(struct app *a);
 

@@ -13,12 +13,12 @@
 #include "mpd_version.h"
 #include "protocol/base/json.h"
 
-enum { ASK_OVERRIDES, ASK_INFO, ASK_ROUTE, ASK_COUNT };
+enum { ASK_OVERRIDES, ASK_INFO, ASK_ROUTE, ASK_TODAY, ASK_COUNT };
 
 /* What the replies, which live only for a moment, leave behind. */
 struct status {
 	struct app *a;
-	struct buf route, overrides, daemon; /* rendered */
+	struct buf route, overrides, today, daemon; /* rendered */
 	char active_ref[512];
 	char *terminal, *project;
 	char *scope;   /* ours that has an override; NULL = none */
@@ -104,6 +104,22 @@ render_overrides(struct status *s, const struct value *result)
 }
 
 static void
+render_today(struct status *s, const struct value *result)
+{
+	const struct value *total = value_get(result, "total");
+	int64_t requests = value_int(value_get(total, "requests"), 0);
+
+	if (s->a->form == FORM_PLAIN)
+		buf_addf(&s->today, "today\t%lld\t%lld\t%lld\t%lld\n", (long long)requests,
+		    (long long)value_int(value_get(total, "input_tokens"), 0),
+		    (long long)value_int(value_get(total, "output_tokens"), 0),
+		    (long long)value_int(value_get(total, "cost_microusd"), 0));
+	else if (requests > 0)
+		buf_addf(&s->today, "%stoday%s   %s\n", sgr_out(s->a, "1"), sgr_out(s->a, "0"),
+		    usage_today(s->a, total));
+}
+
+static void
 render_daemon(struct status *s, const struct value *info)
 {
 	int64_t up = value_int(value_get(info, "uptime_ms"), 0);
@@ -129,8 +145,11 @@ on_reply(void *arg, size_t i, const struct value *result, const struct error *er
 {
 	struct status *s = arg;
 
-	if (err != NULL)
+	/* an older daemon does not count */
+	if (err != NULL && (i != ASK_TODAY || err->code != MP_E_UNKNOWN_METHOD))
 		s->err = *err;
+	else if (i == ASK_TODAY)
+		render_today(s, result);
 	else if (i == ASK_OVERRIDES)
 		render_overrides(s, result);
 	else if (i == ASK_INFO)
@@ -166,6 +185,9 @@ ask(struct status *s)
 		return r;
 	link_begin(s->a, "route.get");
 	if ((r = link_send(s->a, &ids[ASK_ROUTE], &s->err)) != 0)
+		return r;
+	pack_kv_int(link_begin(s->a, "usage.query"), "since_ms", usage_midnight_ms());
+	if ((r = link_send(s->a, &ids[ASK_TODAY], &s->err)) != 0)
 		return r;
 	if ((r = link_gather(s->a, ids, ASK_COUNT, on_reply, s, &s->err)) != 0)
 		return r;
@@ -224,6 +246,7 @@ cmd_status(struct app *a)
 		fwrite(buf_str(&s.route), 1, s.route.len, stdout);
 		if (a->form == FORM_PLAIN || s.scoped > (s.scope != NULL ? 1u : 0u) || a->verbose)
 			fwrite(buf_str(&s.overrides), 1, s.overrides.len, stdout);
+		fwrite(buf_str(&s.today), 1, s.today.len, stdout);
 		fwrite(buf_str(&s.daemon), 1, s.daemon.len, stdout);
 		if (s.fresh)
 			key_offer_import(a);
@@ -232,6 +255,7 @@ cmd_status(struct app *a)
 	}
 	buf_clear(&s.route);
 	buf_clear(&s.overrides);
+	buf_clear(&s.today);
 	buf_clear(&s.daemon);
 	free(s.terminal);
 	free(s.project);

@@ -1,0 +1,224 @@
+"""What was used and what it cost: every attempt is counted, by whom and for whom, also over kill -9."""
+import csv
+import io
+import json
+import sqlite3
+import time
+
+import pytest
+
+from harness.daemon import figure
+from harness.program import DONE, INIT, Fake
+from harness.provider import Close, head, reply, stream
+
+OPENAI_USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200,
+                "prompt_tokens_details": {"cached_tokens": 600}, "completion_tokens_details": {"reasoning_tokens": 150}}
+# 400 x 2.50 + 600 x 1.25 + 200 x 10 USD per million
+OPENAI_MICROUSD = 3750
+
+
+@pytest.fixture
+def c(daemon):
+    with daemon.rpc() as c:
+        yield c
+
+
+def openai_here(daemon, provider):
+    """The catalogue's own provider, whose models have a list price, at the scripted server."""
+    daemon.mpc("provider", "set", "openai", "type=local", f"url={provider.url}", check=0)
+    daemon.mpc("key", "set", "openai", "--stdin", "--no-check", input=b"sk-0123456789abcdef0123\n", check=0)
+
+
+def total(c, **kw):
+    return c.call("usage.query", **kw)["total"]
+
+
+def rows(c, **kw):
+    return c.call("usage.export", **kw)["rows"]
+
+
+def test_list_price_of_a_sample_payload(daemon, provider, c):
+    openai_here(daemon, provider)
+    provider.script(stream("ok", usage=OPENAI_USAGE))
+    usage = c.call("prompt.run", text="hi", ref="openai:gpt-4o")["usage"]
+    assert usage["cost_microusd"] == OPENAI_MICROUSD
+    [row] = rows(c)
+    assert row["cost_kind"] == "list" and row["cost_microusd"] == OPENAI_MICROUSD
+    assert (row["input_tokens"], row["output_tokens"], row["cache_read_tokens"], row["reasoning_tokens"]) == (1000, 200,
+                                                                                                         600, 150)
+    assert row["client"] == "pytest" and row["outcome"] == "done" and row["answered"] == "m1"
+
+
+def test_what_the_provider_reports_wins(daemon, provider, c):
+    openai_here(daemon, provider)
+    provider.script(stream("ok", usage=dict(OPENAI_USAGE, cost=0.5)))
+    assert c.call("prompt.run", text="hi", ref="openai:gpt-4o")["usage"]["cost_microusd"] == 500000
+    assert rows(c)[0]["cost_kind"] == "reported"
+
+
+def test_unpriced_is_counted_and_never_nothing(daemon, provider, c):
+    openai_here(daemon, provider)
+    provider.script(stream("ok", usage=OPENAI_USAGE), stream("ok", usage=OPENAI_USAGE))
+    usage = c.call("prompt.run", text="hi", ref="openai:model-of-tomorrow")["usage"]
+    assert "cost_microusd" not in usage
+    c.call("prompt.run", text="hi", ref="openai:gpt-4o")
+    t = total(c)
+    assert (t["requests"], t["unpriced"], t["cost_microusd"]) == (2, 1, OPENAI_MICROUSD)
+    out = daemon.mpc("usage", check=0).out
+    assert "unpriced" in [l for l in out.splitlines() if "model-of-tomorrow" in l][0]
+    assert "$0.0037 + 1 unpriced" in out or "$0.0038 + 1 unpriced" in out
+
+
+def test_every_end_is_recorded_as_what_it_is(daemon, provider, c):
+    daemon.add_provider(provider)
+    provider.script(stream("ok"), reply(429, {"error": {"message": "slow down"}}), [head(chunked=True), Close()])
+    for _ in range(3):
+        try:
+            c.call("prompt.run", text="hi")
+        except Exception:
+            pass
+    assert [(r["outcome"], r["counts"]) for r in rows(c)][:2] == [("done", "reported"), ("rate_limit", "unknown")]
+    assert rows(c)[2]["outcome"] in ("protocol", "network")
+    t = total(c)
+    assert (t["requests"], t["failed"]) == (3, 2)
+
+
+def test_by_what_and_since_when(daemon, provider, c):
+    daemon.add_provider(provider)
+    for model in ("m1", "m2", "m2"):
+        c.call("prompt.run", text="hi", ref=f"scripted:{model}")
+    daemon.mpc("p", "-m", "scripted:m1", "hi", check=0)
+    by = lambda what: {r.get(what) or r.get("ref"): r["requests"] for r in c.call("usage.query", by=what)["rows"]}
+    assert by("provider") == {"scripted": 4}
+    assert by("model") == {"m1": 2, "m2": 2}
+    assert by("client") == {"pytest": 3, "modelpc": 1}
+    [day] = c.call("usage.query", by="day")["rows"]
+    assert day["requests"] == 4 and 0 <= time.time() * 1000 - day["start_ms"] < 25 * 3600e3
+    [hour] = c.call("usage.query", by="hour", since_ms=int(time.time() * 1000) - 60000)["rows"]
+    assert hour["requests"] == 4
+    assert total(c, since_ms=int(time.time() * 1000) + 3600000)["requests"] == 0
+    assert total(c, until_ms=int(time.time() * 1000) - 3600000)["requests"] == 0
+    with pytest.raises(Exception, match="by must be"):
+        c.call("usage.query", by="moon")
+
+
+def test_mpc_status_says_what_today_was(daemon, provider, c):
+    assert "today" not in daemon.mpc("status", check=0).out
+    openai_here(daemon, provider)
+    provider.script(stream("ok", usage=OPENAI_USAGE))
+    c.call("prompt.run", text="hi", ref="openai:gpt-4o")
+    line = [l for l in daemon.mpc("status", check=0).out.splitlines() if l.startswith("today")][0]
+    assert "1 request   1000 in   200 out   $0.003" in line
+    assert f"today\t1\t1000\t200\t{OPENAI_MICROUSD}" in daemon.mpc("status", "--plain", check=0).out
+
+
+def test_the_table_the_chart_and_its_machine_forms(daemon, provider, c):
+    assert "Nothing was asked" in daemon.mpc("usage", check=0).out
+    daemon.add_provider(provider)
+    c.call("prompt.run", text="hi")
+    assert "scripted:m1" in daemon.mpc("usage", check=0).out
+    plot = daemon.mpc("usage", "--plot", "--by", "day", check=0).out
+    assert "requests/day" in plot and "█" in plot
+    assert daemon.mpc("usage", "--plain", "--by", "client", check=0).out == "pytest\t1\t7\t3\t0\t0\t0\t0\n"
+    assert json.loads(daemon.mpc("usage", "--json", check=0).out)["total"]["requests"] == 1
+    assert daemon.mpc("usage", "--by", "moon").returncode == 2
+    assert daemon.mpc("usage", "backwards").returncode == 2
+
+
+def test_export_as_csv_and_json_lines(daemon, provider, c):
+    daemon.add_provider(provider)
+    c.call("sys.hello", protocol=1, client={"name": 'odd, "name"', "version": "1"})
+    for _ in range(7):
+        c.call("prompt.run", text="hi")
+    table = list(csv.DictReader(io.StringIO(daemon.mpc("usage", "export", check=0).out)))
+    assert len(table) == 7 and table[0]["client"] == 'odd, "name"' and table[0]["input_tokens"] == "7"
+    assert table[0]["cache_write_tokens"] == ""  # unknown is not 0
+    lines = [json.loads(l) for l in daemon.mpc("usage", "export", "--jsonl", check=0).out.splitlines()]
+    assert [l["id"] for l in lines] == [int(r["id"]) for r in table]
+    got, cursor = [], None
+    while True:  # pages
+        page = c.call("usage.export", limit=3, **({"cursor": cursor} if cursor else {}))
+        got += page["rows"]
+        cursor = page.get("next")
+        if cursor is None:
+            break
+    assert got == lines
+
+
+def test_F01_nothing_recorded_is_lost_by_kill_9(daemon, provider):
+    daemon.add_provider(provider)
+    done = 0
+    for _ in range(5):
+        with daemon.rpc() as c:
+            for _ in range(4):
+                c.call("prompt.run", text="hi")
+                done += 1
+            assert total(c)["requests"] == done
+        daemon.kill()
+        daemon.start()
+    with daemon.rpc() as c:
+        assert total(c)["requests"] == done and len(rows(c)) == done
+
+
+def test_F04_restart_after_kill_9_with_100_000_rows(daemon, provider):
+    daemon.add_provider(provider)
+    with daemon.rpc() as c:
+        c.call("prompt.run", text="hi")
+    daemon.kill()
+    with sqlite3.connect(daemon.data / "usage.db") as db:
+        names = [r[1] for r in db.execute("PRAGMA table_info(attempts)") if r[1] != "id"]
+        db.execute(f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+                   f"INSERT INTO attempts (id, {', '.join(names)}) SELECT attempts.id - i * 1000, {', '.join(names)} "
+                   "FROM attempts, n")
+    db.close()
+    begin = time.monotonic()
+    daemon.start()
+    assert time.monotonic() - begin < figure(1, 6)
+    daemon.kill()
+    begin = time.monotonic()
+    daemon.start()
+    with daemon.rpc() as c:
+        assert c.call("sys.ping")
+    assert time.monotonic() - begin < figure(1, 6)
+
+
+# ---- windows of plans ----
+
+def windows(c):
+    return {l["name"]: l for l in c.call("provider.get", name="claude-max").get("limits", [])}
+
+
+def wait_for(what, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_plan_windows_are_counted_until_they_are_told(daemon):
+    fake = Fake(daemon).talks().use()
+    with daemon.rpc() as c:
+        c.call("provider.update", name="claude-max",
+               set={"rate_limits": {"rolling": 10, "window_hours": 5, "weekly": 40}})
+        for i in range(3):
+            c.call("prompt.run", text=f"question {i}", ref="claude-max:sonnet")
+        wait_for(lambda: windows(c).get("5h", {}).get("remaining") == 7)
+        told = windows(c)
+        assert told["5h"]["limit"] == 10 and told["5h"]["used_permille"] == 300 and told["5h"]["estimated"]
+        assert told["7d"]["limit"] == 40 and told["7d"]["used_permille"] == 75
+        assert "30 % of window used" in daemon.mpc("providers", check=0).out
+        assert "about 7 of 10" in daemon.mpc("provider", "show", "claude-max", check=0).out
+        # it survives a restart: the ledger knows
+    daemon.restart()
+    with daemon.rpc() as c:
+        wait_for(lambda: windows(c).get("5h", {}).get("remaining") == 7)
+        event = {"type": "rate_limit_event", "rate_limit_info": {
+            "status": "allowed", "resetsAt": int(time.time()) + 3600, "rateLimitType": "five_hour", "utilization": 0.61}}
+        fake.answers(INIT, json.dumps(event), json.dumps({
+            "type": "assistant", "message": {"id": "m", "content": [{"type": "text", "text": "ok"}]}}), DONE)
+        c.call("prompt.run", text="another", ref="claude-max:sonnet")
+        wait_for(lambda: not windows(c)["5h"].get("estimated"))
+        time.sleep(0.1)
+        assert windows(c)["5h"]["used_permille"] == 610  # what was counted does not come back over it
+        assert windows(c)["7d"]["estimated"]
+        assert "61 % of window used" in daemon.mpc("providers", check=0).out
