@@ -22,6 +22,7 @@
 #include "server/call/key_reader.h"
 #include "server/call/mint.h"
 #include "server/call/probe.h"
+#include "server/call/purses.h"
 #include "server/call/waiting.h"
 #include "server/call/windows.h"
 #include "server/model/roster.h"
@@ -75,12 +76,9 @@ static void
 tell_manager(const struct daemon *d, const char *state)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t n;
+	size_t n = d->notify_socket != NULL ? strlen(d->notify_socket) : 0;
 	int fd;
 
-	if (d->notify_socket == NULL)
-		return;
-	n = strlen(d->notify_socket);
 	if (n == 0 || n >= sizeof addr.sun_path)
 		return;
 	memcpy(addr.sun_path, d->notify_socket, n);
@@ -306,6 +304,7 @@ open_state(struct daemon *d, struct error *err)
 	    (r = overrides_new(p->store, p->providers, p->changes, d->loop, &p->overrides, err)) != 0 ||
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
 	    &p->sessions, err)) != 0 ||
+	    (r = budgets_new(p->store, p->changes, &p->budgets, err)) != 0 ||
 	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0)
 		return r;
 	p->keeper = keeper_new(&(struct keeper_parts){ d->loop, d->worker, p->store, p->vault, p->changes,
@@ -329,12 +328,14 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
+	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
-	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger);
+	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger,
+	    p->purses);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->mints = mints_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
-	    NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
+	    NULL, NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
 	p->prompts = prompts_new(d->loop);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
@@ -421,6 +422,7 @@ daemon_free(struct daemon *d)
 	calls_free(p->calls);
 	waiting_free(d->waiting);
 	windows_free(d->windows);
+	purses_free(p->purses);
 	upstream_free(p->upstream);
 	key_reader_free(d->key_reader);
 	routes_free(p->routes);
@@ -429,6 +431,7 @@ daemon_free(struct daemon *d)
 	keeper_free(p->keeper);
 	backups_free(p->backups);
 	minted_free(p->minted);
+	budgets_free(p->budgets);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);
 	chains_free(p->chains);

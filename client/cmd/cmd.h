@@ -53,6 +53,8 @@ int check_many(struct app *a, const char *const *names, size_t n, const char *la
     struct json_writer *w);
 /* "142 requests   1.2 M in   88 k out   $3.41" of usage.query's total. */
 const char *usage_today(struct app *a, const struct value *total);
+/* "$3.41 of $10.00 a day  34 %" of a budget. */
+const char *budget_line(struct app *a, const struct value *budget);
 int64_t usage_midnight_ms(void); /* when today began here */
 /* Whether a daemon listens; the link is then open. */
 bool daemon_runs(struct app *a);

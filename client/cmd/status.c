@@ -18,7 +18,7 @@ enum { ASK_OVERRIDES, ASK_INFO, ASK_ROUTE, ASK_TODAY, ASK_COUNT };
 /* What the replies, which live only for a moment, leave behind. */
 struct status {
 	struct app *a;
-	struct buf route, overrides, today, daemon; /* rendered */
+	struct buf route, overrides, today, budgets, daemon; /* rendered */
 	char active_ref[512];
 	char *terminal, *project;
 	char *scope;   /* ours that has an override; NULL = none */
@@ -78,9 +78,8 @@ render_route(struct status *s, const struct value *result)
 }
 
 static void
-render_overrides(struct status *s, const struct value *result)
+render_overrides(struct status *s, const struct value *list)
 {
-	const struct value *list = value_get(value_get(result, "snapshot"), "overrides");
 	const char *own[] = {scope_environment(), s->terminal, s->project};
 
 	for (size_t i = 0; i < value_size(list); i++) {
@@ -101,6 +100,28 @@ render_overrides(struct status *s, const struct value *result)
 			add_line(s, &s->overrides, "scope", route_name(s->a, o),
 			    route_why(s->a, o, NULL, term_wall_ms()));
 	}
+}
+
+/* Every budget of everything, and others from four fifths on. */
+static void
+render_budgets(struct status *s, const struct value *list)
+{
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *b = value_at(list, i);
+		int64_t used = value_int(value_get(b, "used_permille"), 0);
+
+		if (s->a->form == FORM_TEXT && (used >= 800 || value_size(value_get(b, "for")) == 0))
+			buf_addf(&s->budgets, "%sbudget%s  %s%s%s%s\n", sgr_out(s->a, "1"),
+			    sgr_out(s->a, "0"), sgr_out(s->a, used >= 1000 ? "31" : used >= 800 ? "33" : ""),
+			    budget_line(s->a, b), used >= 1000 ? ", used up" : "", sgr_out(s->a, "0"));
+	}
+}
+
+static void
+render_snapshot(struct status *s, const struct value *snapshot)
+{
+	render_overrides(s, value_get(snapshot, "overrides"));
+	render_budgets(s, value_get(snapshot, "budget"));
 }
 
 static void
@@ -151,7 +172,7 @@ on_reply(void *arg, size_t i, const struct value *result, const struct error *er
 	else if (i == ASK_TODAY)
 		render_today(s, result);
 	else if (i == ASK_OVERRIDES)
-		render_overrides(s, result);
+		render_snapshot(s, value_get(result, "snapshot"));
 	else if (i == ASK_INFO)
 		render_daemon(s, result);
 	else
@@ -172,12 +193,12 @@ write_topics(struct pack *p, const char *const *topics, size_t n)
 static int
 ask(struct status *s)
 {
-	static const char *const topics[] = {"overrides"};
+	static const char *const topics[] = {"overrides", "budget"};
 	uint32_t ids[ASK_COUNT];
 	struct pack *p = link_begin(s->a, "state.get");
 	int r;
 
-	write_topics(p, topics, 1);
+	write_topics(p, topics, 2);
 	if ((r = link_send(s->a, &ids[ASK_OVERRIDES], &s->err)) != 0)
 		return r;
 	link_begin(s->a, "sys.info");
@@ -247,6 +268,7 @@ cmd_status(struct app *a)
 		if (a->form == FORM_PLAIN || s.scoped > (s.scope != NULL ? 1u : 0u) || a->verbose)
 			fwrite(buf_str(&s.overrides), 1, s.overrides.len, stdout);
 		fwrite(buf_str(&s.today), 1, s.today.len, stdout);
+		fwrite(buf_str(&s.budgets), 1, s.budgets.len, stdout);
 		fwrite(buf_str(&s.daemon), 1, s.daemon.len, stdout);
 		if (s.fresh)
 			key_offer_import(a);
@@ -256,6 +278,7 @@ cmd_status(struct app *a)
 	buf_clear(&s.route);
 	buf_clear(&s.overrides);
 	buf_clear(&s.today);
+	buf_clear(&s.budgets);
 	buf_clear(&s.daemon);
 	free(s.terminal);
 	free(s.project);

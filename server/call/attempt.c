@@ -446,13 +446,14 @@ attempt_start(const struct attempt_parts *parts, const struct target *target,
 	a->watch = *watch;
 	a->arg = arg;
 	a->usage = (struct usage)USAGE_INIT;
-	record_begin(&a->record, parts->ledger, target, origin, chat);
+	record_begin(&a->record, parts, target, origin, chat);
 	a->linger = loop_timer_new(parts->loop, attempt_lingered, a);
 	if (attempt_find(a, target, err) != 0)
 		goto fail;
 	a->state = xcalloc(1, a->dialect->state_size > 0 ? a->dialect->state_size : 1);
 	to.provider = a->provider;
-	a->record.provider = a->provider;
+	if (record_afford(&a->record, a->provider, chat, err) != 0)
+		goto fail;
 	if (a->dialect->begin != NULL)
 		a->dialect->begin(a->state, chat, &to);
 	a->state_begun = true;

@@ -258,11 +258,11 @@ call_info(const struct call *c, struct call_info *out)
 
 struct calls *
 calls_new(struct loop *loop, struct upstream *up, struct providers *ps, struct credentials *cs,
-    struct routes *rs, struct ledger *ledger)
+    struct routes *rs, struct ledger *ledger, struct purses *purses)
 {
 	struct calls *calls = xcalloc(1, sizeof(*calls));
 
-	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs, ledger };
+	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs, ledger, purses };
 	calls->backoff_ms = BACKOFF_MS;
 	return calls;
 }

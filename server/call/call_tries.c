@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/call_inside.h"
+#include "server/call/purses.h"
 #include "server/model/uuid.h"
 
 #define NO_TRY_AFTER_MS 600000 /* a call does not begin another try so late */
@@ -289,7 +290,10 @@ not_sent(struct call *c, struct error *err)
 	size_t told = c->tour.log_count;
 	int64_t wait_ms;
 
-	if (tour_skip(&c->tour, err->code, &w, &wait_ms))
+	/* a hard budget wants nothing else to be asked instead */
+	if (err->code == MP_E_BUDGET_EXCEEDED && purses_refused_hard(c->calls->parts.purses))
+		call_end_error(c, err, NULL);
+	else if (tour_skip(&c->tour, err->code, &w, &wait_ms))
 		go_on(c, told, wait_ms);
 	else
 		give_up(c, err, NULL);

@@ -11,11 +11,11 @@
 #define BYTES_PER_TOKEN 4
 
 void
-record_begin(struct record *r, struct ledger *ledger, const struct target *target,
+record_begin(struct record *r, const struct attempt_parts *parts, const struct target *target,
     const struct attempt_origin *origin, const struct chat_request *chat)
 {
 	memset(r, 0, sizeof *r);
-	r->ledger = ledger;
+	r->parts = parts;
 	r->target = target;
 	r->origin = *origin;
 	r->started_ms = clock_monotonic_ms();
@@ -179,8 +179,29 @@ write_row(const struct record *r, const struct usage *u, const char *outcome)
 		.first_token_ms = r->first_ms >= 0 ? r->first_ms - r->started_ms : -1,
 	};
 
-	if (r->ledger != NULL)
-		ledger_add(r->ledger, &row);
+	if (r->parts->ledger != NULL)
+		ledger_add(r->parts->ledger, &row);
+}
+
+/* As much answer as the caller allows, else what most answers stay below. */
+#define ANSWER_TOKENS 4096
+
+int
+record_afford(struct record *r, const struct provider *provider, const struct chat_request *chat,
+    struct error *err)
+{
+	struct usage most = USAGE_INIT;
+
+	r->provider = provider;
+	if (r->parts->purses == NULL || provider->type == PROVIDER_PLAN_BASED || is_own(r))
+		return 0;
+	most.input_tokens = tokens(r->prompt_bytes);
+	most.output_tokens = chat->options.max_tokens > 0 ? chat->options.max_tokens : ANSWER_TOKENS;
+	r->reservation = (struct reservation){ .provider = provider, .chain = text(r->origin.chain),
+		.scope = text(r->origin.scope) };
+	if (list_cost(r, &most))
+		r->reservation.microusd = most.cost_microusd;
+	return purses_reserve(r->parts->purses, &r->reservation, err);
 }
 
 void
@@ -196,4 +217,6 @@ record_end(struct record *r, struct usage *usage, const char *outcome, const str
 		estimate(r, usage, strcmp(outcome, "done") == 0);
 	judge_cost(r, usage, nothing);
 	write_row(r, usage, outcome);
+	if (r->parts->purses != NULL)
+		purses_release(r->parts->purses, &r->reservation);
 }

@@ -6,10 +6,12 @@
 #define SERVER_CALL_RECORD_H
 
 #include "server/call/attempt.h"
+#include "server/call/purses.h"
 #include "server/usage/ledger.h"
 
 struct record {
-	struct ledger *ledger; /* NULL = none */
+	const struct attempt_parts *parts;
+	struct reservation reservation;
 	const struct target *target;
 	const struct provider *provider; /* set when it is known; NULL = none of ours */
 	struct attempt_origin origin;
@@ -21,8 +23,11 @@ struct record {
 };
 
 /* Everything but the record is borrowed. */
-void record_begin(struct record *r, struct ledger *ledger, const struct target *target,
+void record_begin(struct record *r, const struct attempt_parts *parts, const struct target *target,
     const struct attempt_origin *origin, const struct chat_request *chat);
+/* Puts aside what it may cost. MP_E_BUDGET_EXCEEDED. */
+int record_afford(struct record *r, const struct provider *provider, const struct chat_request *chat,
+    struct error *err);
 void record_event(struct record *r, const struct event *e);
 /* The first one counts. Completes usage: estimates, and what it costs. failure NULL = none that the provider
  * or the way to it had part in. */

@@ -121,6 +121,9 @@ changed_pack(struct pack *p, const struct rpc_parts *parts, const struct change 
 	case TOPIC_SETTINGS:
 		pack_changed_setting(p, parts, ch->key);
 		break;
+	case TOPIC_BUDGET:
+		pack_budgets(p, parts); /* all of them: a purse may hold another */
+		break;
 	case TOPIC_ROUTE:
 	case TOPIC_DAEMON:
 	case TOPIC_COUNT:

@@ -383,6 +383,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 	case TOPIC_CHAINS:
 		pack_chains(p, parts);
 		break;
+	case TOPIC_BUDGET:
+		pack_budgets(p, parts);
+		break;
 	case TOPIC_KEYS:
 		pack_keys(p, parts, NULL);
 		break;

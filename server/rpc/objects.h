@@ -69,11 +69,17 @@ void pack_key_members(struct pack *p, const struct credential *c); /* into an op
 /* "limits" and the list; nothing when l is NULL. */
 void pack_limits(struct pack *p, const struct limits *l);
 
+struct budget;
+/* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
+void pack_budget_members(struct pack *p, const struct rpc_parts *parts, const struct budget *b,
+    bool with_rev);
+
 /* Whole topics, as arrays. */
 void pack_providers(struct pack *p, const struct rpc_parts *parts, const char *filter);
 void pack_models(struct pack *p, const struct rpc_parts *parts);
 void pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only);
 void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provider);
+void pack_budgets(struct pack *p, const struct rpc_parts *parts);
 void pack_sessions(struct pack *p, const struct rpc_parts *parts);
 void pack_settings(struct pack *p, const struct rpc_parts *parts);
 /* "minted": the keys that wait to be deleted at their provider; nothing when there are none. */

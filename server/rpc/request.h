@@ -25,6 +25,7 @@
 #include "protocol/value.h"
 
 struct backups;
+struct budgets;
 struct calls;
 struct chains;
 struct changes;
@@ -41,6 +42,7 @@ struct overrides;
 struct probes;
 struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
+struct purses;
 struct routes;
 struct sessions;
 struct rpc_server;
@@ -67,6 +69,8 @@ struct rpc_parts {
 	struct sessions *sessions;
 	struct minted *minted;
 	struct ledger *ledger;
+	struct budgets *budgets;
+	struct purses *purses;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;

@@ -179,6 +179,17 @@ static const struct migration migrations[] = {
 
 	{ "keys that are read from a source",
 	    "ALTER TABLE credentials ADD COLUMN source TEXT NOT NULL DEFAULT '';" },
+
+	{ "budgets",
+	    "CREATE TABLE budgets ("
+	    " kind TEXT NOT NULL,"
+	    " subject TEXT NOT NULL,"
+	    " period TEXT NOT NULL,"
+	    " limit_microusd INTEGER NOT NULL,"
+	    " hard INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL,"
+	    " PRIMARY KEY (kind, subject, period)"
+	    ") STRICT, WITHOUT ROWID;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

@@ -119,8 +119,10 @@ static void commit_deferred(void *arg);
 void
 ledger_add(struct ledger *l, const struct usage_row *row)
 {
+	struct usage_row seen = *row;
 	struct waiting_row *w;
 
+	cap_row(&seen);
 	if (l->count >= LEDGER_WAITING_MAX) {
 		if (l->lost++ == 0)
 			log_error("usage is not recorded any more: it cannot be written",
@@ -131,15 +133,14 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 		l->size = l->size > 0 ? l->size * 2 : 16;
 		l->waiting = xrealloc(l->waiting, l->size * sizeof(struct waiting_row *));
 	}
-	w = copy_row(row);
-	cap_row(&w->row);
+	w = copy_row(&seen);
 	w->row.id = next_id(l);
 	l->waiting[l->count++] = w;
 	if (!loop_timer_running(l->retry))
 		loop_defer(l->loop, &l->commit, commit_deferred, l);
 	for (size_t i = 0; i < SUBSCRIBERS; i++)
 		if (l->subscribers[i].on_row != NULL)
-			l->subscribers[i].on_row(l->subscribers[i].arg, &w->row);
+			l->subscribers[i].on_row(l->subscribers[i].arg, &seen); /* one that asks frees w */
 }
 
 void

@@ -28,6 +28,7 @@
 #include "server/base/clock.h"
 #include "server/call/call.h"
 #include "server/call/probe.h"
+#include "server/call/purses.h"
 #include "server/state/credentials.h"
 #include "server/usage/ledger.h"
 
@@ -374,6 +375,8 @@ struct house {
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct ledger *ledger;
+	struct budgets *budgets;
+	struct purses *purses;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;
@@ -455,12 +458,14 @@ house_open(void **state)
 	    &err), 0);
 	assert_int_equal(sessions_new(h->store, h->vault, h->providers, h->credentials, h->changes, h->loop,
 	    &h->sessions, &err), 0);
+	assert_int_equal(budgets_new(h->store, h->changes, &h->budgets, &err), 0);
+	h->purses = purses_new(h->ledger, h->budgets, h->providers, h->changes);
 	h->routes = routes_new(h->providers, h->models, h->overrides, h->credentials);
 	routes_use_sessions(h->routes, h->sessions);
 	h->upstream = upstream_new(h->loop);
 	assert_non_null(h->upstream);
 	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes,
-	    h->ledger);
+	    h->ledger, h->purses);
 	h->probes = probes_new(h->loop, h->upstream, h->providers, h->credentials, h->calls);
 	probes_remember(h->probes, models_discovered(h->models), h->changes);
 	house_add_provider(h, "fake", AUTH_API_KEY, false);
@@ -478,6 +483,8 @@ house_close(void **state)
 	probes_free(h->probes);
 	calls_free(h->calls);
 	upstream_free(h->upstream);
+	purses_free(h->purses);
+	budgets_free(h->budgets);
 	routes_free(h->routes);
 	sessions_free(h->sessions);
 	overrides_free(h->overrides);

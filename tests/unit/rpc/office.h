@@ -23,6 +23,7 @@
 #include "server/call/call.h"
 #include "server/call/mint.h"
 #include "server/call/probe.h"
+#include "server/call/purses.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/server.h"
@@ -115,17 +116,19 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(overrides_new(p->store, p->providers, p->changes, p->loop, &p->overrides, &err) == 0);
 	MUST(sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, p->loop,
 	    &p->sessions, &err) == 0);
+	MUST(budgets_new(p->store, p->changes, &p->budgets, &err) == 0);
+	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
 	routes_use_sessions(p->routes, p->sessions);
 	routes_use_chains(p->routes, p->chains);
 	p->upstream = upstream_new(p->loop);
 	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes,
-	    p->ledger);
+	    p->ledger, p->purses);
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	MUST(minted_new(p->store, p->changes, &p->minted, &err) == 0);
 	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
-	    NULL, NULL }, p->sessions, p->minted, p->changes, 0);
+	    NULL, NULL, NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
 	MUST((o->worker = worker_new(p->loop)) != NULL);
 	p->keeper = keeper_new(&(struct keeper_parts){ p->loop, o->worker, p->store, p->vault, p->changes,
@@ -165,6 +168,7 @@ office_close(struct office *o)
 	probes_free(p->probes);
 	calls_free(p->calls);
 	upstream_free(p->upstream);
+	purses_free(p->purses);
 	routes_free(p->routes);
 	worker_free(o->worker);
 	keeper_free(p->keeper);
@@ -174,6 +178,7 @@ office_close(struct office *o)
 	chains_free(p->chains);
 	models_free(p->models);
 	credentials_free(p->credentials);
+	budgets_free(p->budgets);
 	providers_free(p->providers);
 	settings_free(p->settings);
 	changes_free(p->changes);

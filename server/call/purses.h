@@ -1,0 +1,56 @@
+/* purses.h - budgets at work: what was spent of each, what calls in flight may still cost, and whether there
+ * is room for one more.
+ *
+ * Nothing is sent to a provider before its price was put aside in every purse it belongs to (an estimate:
+ * the prompt, and as much answer as was allowed); the row in the ledger takes its place. So calls that run
+ * together never spend more than the budget holds, as long as no price is above its estimate. What costs
+ * nothing (the user's own server, a plan) needs no room. There is no other way to a provider.
+ */
+#ifndef SERVER_CALL_PURSES_H
+#define SERVER_CALL_PURSES_H
+
+#include "server/base/loop.h"
+#include "server/state/budgets.h"
+#include "server/state/providers.h"
+#include "server/usage/ledger.h"
+
+#define PURSE_WARN_PERMILLE 800
+/* Put aside where no price is known: this part of the budget. */
+#define PURSE_UNKNOWN_PART 100
+
+struct purses;
+
+/* What is put aside for one attempt; a part of its record. */
+struct reservation {
+	const struct provider *provider; /* borrowed, as the texts, until it is released */
+	const char *chain, *scope;       /* never NULL; "" = none */
+	int64_t microusd;
+	bool held;
+	struct reservation *prev, *next;
+};
+
+/* All borrowed, and needed until purses_free. */
+struct purses *purses_new(struct ledger *ledger, struct budgets *budgets, struct providers *providers,
+    struct changes *changes);
+void purses_free(struct purses *p); /* NULL is harmless */
+
+/* Whether a target of that provider could be paid now; *hard (may be NULL) when the budget that is used up
+ * wants nothing else to be asked instead. For passing over. */
+bool purses_allow(struct purses *p, const struct provider *of, const char *chain, const char *scope,
+    bool *hard);
+/* Puts r->microusd aside (0 = no price is known). MP_E_BUDGET_EXCEEDED with what is used up. */
+int purses_reserve(struct purses *p, struct reservation *r, struct error *err);
+/* Right after that: whether the budget wants nothing else to be asked instead. */
+bool purses_refused_hard(const struct purses *p);
+/* It is paid, or was never needed. Harmless when nothing is held. */
+void purses_release(struct purses *p, struct reservation *r);
+
+/* ---- looking ---- */
+
+struct purse_view {
+	int64_t spent_microusd, reserved_microusd;
+	int64_t since_ms, resets_ms;
+};
+void purses_look(struct purses *p, const struct budget *b, struct purse_view *out);
+
+#endif
