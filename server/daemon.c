@@ -2,12 +2,9 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "mpd_version.h"
@@ -25,6 +22,7 @@
 #include "server/call/purses.h"
 #include "server/call/waiting.h"
 #include "server/call/windows.h"
+#include "server/manager.h"
 #include "server/model/roster.h"
 #include "server/rpc/listener.h"
 #include "server/rpc/methods/prompts.h"
@@ -70,29 +68,6 @@ struct daemon {
 	char *notify_socket; /* of the service manager */
 };
 
-/* ---- the service manager ---- */
-
-static void
-tell_manager(const struct daemon *d, const char *state)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t n = d->notify_socket != NULL ? strlen(d->notify_socket) : 0;
-	int fd;
-
-	if (n == 0 || n >= sizeof addr.sun_path)
-		return;
-	memcpy(addr.sun_path, d->notify_socket, n);
-	if (addr.sun_path[0] == '@') /* an abstract one */
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&addr,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_info("the service manager could not be told", LOG_TEXT("error", strerror(errno)));
-	close(fd);
-}
-
 /* ---- reload ---- */
 
 static void
@@ -126,14 +101,14 @@ daemon_reload(void *arg, void (*warning)(void *warning_arg, const char *text), v
 {
 	struct daemon *d = arg;
 
-	tell_manager(d, "RELOADING=1");
+	manager_tell(d->notify_socket, "RELOADING=1");
 	if (log_reopen() != 0)
 		warning(warning_arg, "the log file could not be reopened");
 	upstream_reload(d->parts.upstream);
 	look_around(d);
 	notifier_daemon(d->server->notifier, "reloaded");
 	log_info("reloaded");
-	tell_manager(d, "READY=1");
+	manager_tell(d->notify_socket, "READY=1");
 	return 0;
 }
 
@@ -183,7 +158,7 @@ daemon_stop(void *arg, int64_t grace_ms)
 		grace_ms = GRACE_MS;
 	log_info("stopping", LOG_INT("streams", (int64_t)calls_count(d->parts.calls)),
 	    LOG_INT("grace_ms", grace_ms));
-	tell_manager(d, "STOPPING=1");
+	manager_tell(d->notify_socket, "STOPPING=1");
 	rpc_server_refuse(d->server);
 	freshen_stop(d->freshen);
 	calls_drain(d->parts.calls);
@@ -463,7 +438,7 @@ daemon_run(struct daemon *d)
 	int r;
 
 	look_around(d); /* begins with the loop: nobody waits for it */
-	tell_manager(d, "READY=1");
+	manager_tell(d->notify_socket, "READY=1");
 	log_info("ready", LOG_TEXT("version", MPD_VERSION), LOG_TEXT("socket", d->paths.socket));
 	r = loop_run(d->loop);
 	log_info("stopped");
