@@ -251,7 +251,7 @@ cut_stop(void)
 struct cut_state {
 	bool there, sure; /* its name: now, and surely */
 	char *data;       /* what is sure */
-	int64_t n;
+	int64_t n, room;
 	size_t from; /* operations from here on are not */
 };
 
@@ -260,9 +260,12 @@ cut_resize(struct cut_state *s, int64_t n, unsigned *seed)
 {
 	bool garbage = seed != NULL && rand_r(seed) % 2 != 0;
 
-	s->data = realloc(s->data, (size_t)n + 1);
-	if (s->data == NULL)
-		abort();
+	if (n >= s->room) {
+		s->room = 2 * n + 1;
+		s->data = realloc(s->data, (size_t)s->room);
+		if (s->data == NULL)
+			abort();
+	}
 	for (int64_t i = s->n; i < n; i++) /* nobody promised zeros */
 		s->data[i] = garbage ? (char)rand_r(seed) : '\0';
 	s->n = n;
@@ -303,7 +306,7 @@ cut_file_at(int file, size_t point, struct cut_state *s, unsigned *seed)
 	int mood = (int)(rand_r(seed) % 4);
 	size_t few;
 
-	*s = (struct cut_state){ f->is_there_at_start, f->is_there_at_start, NULL, 0, 0 };
+	*s = (struct cut_state){ f->is_there_at_start, f->is_there_at_start, NULL, 0, 0, 0 };
 	cut_resize(s, f->n, NULL);
 	if (f->n > 0)
 		memcpy(s->data, f->data, (size_t)f->n);
