@@ -15,6 +15,7 @@
 #include "server/base/loop.h"
 #include "server/base/worker.h"
 #include "server/call/call.h"
+#include "server/call/cooldowns.h"
 #include "server/call/freshen.h"
 #include "server/call/key_reader.h"
 #include "server/call/mint.h"
@@ -58,6 +59,7 @@ struct daemon {
 	struct detection *detection;
 	struct waiting *waiting;
 	struct windows *windows;
+	struct cooldowns *cooldowns;
 	struct freshen *freshen;
 	struct key_reader *key_reader;
 	struct recovery *recovery;
@@ -300,6 +302,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 		return error_set(err, MP_E_INTERNAL, "the carriers cannot be set up");
 	routes_use_sessions(p->routes, p->sessions);
 	routes_use_chains(p->routes, p->chains);
+	d->cooldowns = cooldowns_new(d->loop, p->store, p->providers, p->changes);
+	routes_use_cooldowns(p->routes, d->cooldowns);
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
@@ -401,6 +405,7 @@ daemon_free(struct daemon *d)
 	upstream_free(p->upstream);
 	key_reader_free(d->key_reader);
 	routes_free(p->routes);
+	cooldowns_free(d->cooldowns);
 	worker_free(d->worker);
 	recovery_free(d->recovery);
 	keeper_free(p->keeper);

@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/call_inside.h"
+#include "server/call/cooldowns.h"
 #include "server/call/purses.h"
 #include "server/model/uuid.h"
 
@@ -116,14 +117,28 @@ call_on_event(void *arg, const struct event *e)
 	c->watch.on_event(c->arg, e);
 }
 
+/* A check learns nothing for others. */
+static struct cooldowns *
+cooldowns_of(const struct call *c)
+{
+	if (c->route.auxiliary || c->calls->parts.routes == NULL)
+		return NULL;
+	return routes_cooldowns(c->calls->parts.routes);
+}
+
 /* ---- what a tour wants to know ---- */
 
 static int
 is_unfit(void *arg, const struct target *t, struct error *err)
 {
 	struct call *c = arg;
+	struct route_step now = { .target = *t }; /* borrowed */
 
-	return c->calls->parts.routes != NULL ? routes_ready(c->calls->parts.routes, t, err) : 0;
+	if (c->calls->parts.routes == NULL)
+		return 0;
+	if (routes_unfit(c->calls->parts.routes, c->route.fall_on, &now) != 0)
+		error_set(err, now.passed, "%s", now.why);
+	return now.passed;
 }
 
 static int64_t
@@ -268,6 +283,8 @@ call_attempt_ended(void *arg, const struct attempt_end *end)
 		story_tell(&s, end->failure, &err);
 	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
 	    c->first_token_ms >= 0 ? c->first_token_ms : now);
+	if (cooldowns_of(c) != NULL)
+		cooldowns_report(cooldowns_of(c), &c->route.target, end->ok ? NULL : end->failure);
 	if (end->ok)
 		call_end(c, CALL_DONE, &e);
 	else if (c->state != CALL_CONNECTING)
@@ -322,6 +339,8 @@ call_try(void *arg)
 	call_move(c, CALL_CONNECTING);
 	hold_extra(c);
 	warn_extra(c);
+	if (cooldowns_of(c) != NULL)
+		cooldowns_begin(cooldowns_of(c), &c->route.target);
 	c->attempt = attempt_start(&c->calls->parts, &c->route.target, &from, c->chat, c->timeout_ms,
 	    &call_attempt_watch, c, &err);
 	if (c->attempt == NULL)
@@ -337,6 +356,14 @@ nobody(struct call *c)
 	struct error err = ERROR_INIT;
 	struct story s = { .target = &c->route.target };
 
+	for (size_t i = 0; i < c->route.step_count; i++) {
+		int64_t left = c->route.steps[i].until_ms - clock_wall_ms();
+
+		if (c->route.steps[i].until_ms == 0 || left <= 0)
+			continue;
+		c->tour.steps[i].wait_ms = left;
+		c->tour.steps[i].ready_ms = clock_monotonic_ms() + left;
+	}
 	is_unfit(c, &c->route.target, &err);
 	story_unsent(&s, &err);
 	give_up(c, &err, NULL);

@@ -5,7 +5,31 @@
 #include <string.h>
 
 #include "protocol/base/str.h"
+#include "server/base/clock.h"
+#include "server/call/cooldowns.h"
 #include "server/call/resolve.h"
+#include "server/call/tour.h"
+
+const char *
+layer_kind_name(enum layer_kind k)
+{
+	switch (k) {
+	case LAYER_REQUEST:
+		return "request";
+	case LAYER_NAMED_SESSION:
+	case LAYER_ACTIVATED_SESSION:
+		return "session";
+	case LAYER_SCOPE_TEMPORARY:
+	case LAYER_GLOBAL_TEMPORARY:
+		return "temporary";
+	case LAYER_SCOPE_PERSISTENT:
+	case LAYER_GLOBAL_PERSISTENT:
+		return "persistent";
+	case LAYER_DEFAULT:
+		return "default";
+	}
+	return "default";
+}
 
 void
 plan_add(struct route *to, const struct target *t)
@@ -49,21 +73,93 @@ plan_add_chain(struct route *to, const struct chains *cs, const struct providers
 	add_links(to, cs, ps, c, 1);
 }
 
+/* ---- what is passed over ---- */
+
+static void
+pass(struct route_step *s, int code, int64_t until_ms, const char *what)
+{
+	char span[32];
+	int64_t left = until_ms - clock_wall_ms();
+
+	s->passed = code;
+	s->until_ms = until_ms;
+	duration_format(left > 0 ? left : 0, span, sizeof span);
+	if (left > 0)
+		snprintf(s->why, sizeof s->why, "%s, for %s more", what, span);
+	else
+		snprintf(s->why, sizeof s->why, "%s", what);
+}
+
+/* It failed a while ago, in a way that the chain falls back on. */
+static bool
+is_cooling(struct routes *r, uint64_t fall_on, struct route_step *s)
+{
+	struct cooldowns *cs = routes_cooldowns(r);
+	struct cooldown c;
+	char what[96];
+
+	if (cs == NULL || !cooldowns_find(cs, &s->target, &c) || !tour_falls_on(fall_on, c.class))
+		return false;
+	snprintf(what, sizeof what, c.until_ms > 0 ? "left alone after a failure (%s)"
+	    : "tried again just now after a failure (%s)", failure_class_name(c.class));
+	pass(s, failure_error_code(c.class), c.until_ms, what);
+	s->guessed = !c.stated && c.until_ms > 0;
+	return true;
+}
+
+/* It would run into a limit that its provider announced. */
+static bool
+is_at_wall(struct routes *r, uint64_t fall_on, struct route_step *s)
+{
+	const struct limits *l = routes_limits(r, &s->target);
+	const struct limit *wall = l != NULL ? limits_wall(l, clock_wall_ms()) : NULL;
+	enum failure_class class;
+	char what[96];
+
+	if (wall == NULL)
+		return false;
+	class = wall->microusd ? FAILURE_QUOTA : FAILURE_RATE_LIMIT;
+	if (!tour_falls_on(fall_on, class))
+		return false;
+	snprintf(what, sizeof what, "the limit of %s is used up", wall->name);
+	pass(s, failure_error_code(class), limit_resets_ms(l, wall), what);
+	return true;
+}
+
+int
+routes_unfit(struct routes *r, uint64_t fall_on, struct route_step *s)
+{
+	struct error err = ERROR_INIT;
+
+	s->passed = routes_ready(r, &s->target, &err);
+	s->until_ms = 0;
+	s->guessed = false;
+	snprintf(s->why, sizeof s->why, "%s", s->passed != 0 ? err.message : "");
+	if (s->passed == 0 && !is_cooling(r, fall_on, s))
+		is_at_wall(r, fall_on, s);
+	return s->passed;
+}
+
+/* When all have to wait, the first of those whose time is only our guess is asked after all. */
+static size_t
+last_resort(const struct route *to)
+{
+	for (size_t i = 0; i < to->step_count; i++)
+		if (to->steps[i].guessed)
+			return i;
+	return to->step_count;
+}
+
 void
 plan_settle(struct routes *r, struct route *to)
 {
 	size_t first = to->step_count;
 
-	for (size_t i = 0; i < to->step_count; i++) {
-		struct route_step *s = &to->steps[i];
-		struct error err = ERROR_INIT;
-
-		if (to->step_count > 1)
-			s->passed = routes_ready(r, &s->target, &err);
-		snprintf(s->why, sizeof s->why, "%s", s->passed != 0 ? err.message : "");
-		if (s->passed == 0 && first == to->step_count)
+	for (size_t i = 0; i < to->step_count && to->step_count > 1; i++)
+		if (routes_unfit(r, to->fall_on, &to->steps[i]) == 0 && first == to->step_count)
 			first = i;
-	}
+	if (first == to->step_count && (first = last_resort(to)) < to->step_count)
+		to->steps[first].passed = 0;
 	to->at = first < to->step_count ? first : 0;
 	target_clear(&to->target);
 	target_copy(&to->target, &to->steps[to->at].target);
@@ -82,6 +178,7 @@ plan_copy(struct route *to, const struct route *from)
 	for (size_t i = 0; i < from->step_count; i++) {
 		plan_add(to, &from->steps[i].target);
 		to->steps[i].passed = from->steps[i].passed;
+		to->steps[i].until_ms = from->steps[i].until_ms;
 		memcpy(to->steps[i].why, from->steps[i].why, sizeof to->steps[i].why);
 	}
 	if (to->step_count == 0)

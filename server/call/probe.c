@@ -161,6 +161,7 @@ probe_ask(struct probe *p)
 	chat_add_text(chat_add_message(chat, ROLE_USER), "Say OK.", 7);
 	chat->options.max_tokens = DEEP_MAX_TOKENS;
 	route_init(&route);
+	route.auxiliary = true;
 	target_copy(&route.target, &p->target);
 	p->call = call_start(p->owner->calls, chat, &route, left > 1 ? left : 1, "check",
 	    &probe_call_watch, p, &err);

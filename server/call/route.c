@@ -20,6 +20,7 @@ struct routes {
 	struct credentials *cs;
 	struct sessions *ss; /* NULL = none */
 	struct chains *chains; /* NULL = none */
+	struct cooldowns *cooldowns; /* NULL = none */
 };
 
 struct routes *
@@ -47,6 +48,18 @@ routes_use_sessions(struct routes *r, struct sessions *ss)
 }
 
 void
+routes_use_cooldowns(struct routes *r, struct cooldowns *cs)
+{
+	r->cooldowns = cs;
+}
+
+struct cooldowns *
+routes_cooldowns(const struct routes *r)
+{
+	return r->cooldowns;
+}
+
+void
 routes_use_chains(struct routes *r, struct chains *cs)
 {
 	r->chains = cs;
@@ -66,27 +79,6 @@ route_clear(struct route *r)
 		target_clear(&r->layers[i].target);
 	plan_clear(r);
 	route_init(r);
-}
-
-const char *
-layer_kind_name(enum layer_kind k)
-{
-	switch (k) {
-	case LAYER_REQUEST:
-		return "request";
-	case LAYER_NAMED_SESSION:
-	case LAYER_ACTIVATED_SESSION:
-		return "session";
-	case LAYER_SCOPE_TEMPORARY:
-	case LAYER_GLOBAL_TEMPORARY:
-		return "temporary";
-	case LAYER_SCOPE_PERSISTENT:
-	case LAYER_GLOBAL_PERSISTENT:
-		return "persistent";
-	case LAYER_DEFAULT:
-		return "default";
-	}
-	return "default";
 }
 
 static struct layer *
@@ -433,6 +425,14 @@ routes_resolve(struct routes *r, const char *selector, struct target *out, char 
 	error_field(err, "ref", "%.65s is a chain; this is about one target", selector);
 	error_hint(err, "name one of it: mpc chain show %.64s", selector + 1);
 	return MP_E_INVALID_PARAMS;
+}
+
+const struct limits *
+routes_limits(const struct routes *r, const struct target *t)
+{
+	if (t->label != NULL && credentials_label_reserved(t->label))
+		return NULL;
+	return providers_limits(r->ps, t->provider);
 }
 
 int64_t

@@ -24,6 +24,7 @@
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 
+struct cooldowns;
 struct routes; /* borrows the modules it reads */
 
 struct routes *routes_new(struct providers *ps, struct models *ms, struct overrides *os,
@@ -31,6 +32,8 @@ struct routes *routes_new(struct providers *ps, struct models *ms, struct overri
 void routes_free(struct routes *r);
 /* From now on test sessions count (NULL = none). Borrowed. */
 void routes_use_sessions(struct routes *r, struct sessions *ss);
+/* From now on what cools down is passed over (NULL = nothing does). Borrowed. */
+void routes_use_cooldowns(struct routes *r, struct cooldowns *cs);
 /* The same for chains. */
 void routes_use_chains(struct routes *r, struct chains *cs);
 
@@ -62,6 +65,8 @@ struct route_step {
 	struct target target; /* owned */
 	int passed;           /* why it is passed over: MP_E_..., 0 = it can serve */
 	char why[320];        /* the same for people */
+	int64_t until_ms;     /* until then, wall clock; 0 = not known */
+	bool guessed;         /* that time is only our guess: better than nobody */
 };
 struct route {
 	struct target target; /* owned; that of step `at` */
@@ -75,6 +80,7 @@ struct route {
 	size_t winner;
 	char nick[65];   /* nickname of the target, "" = none */
 	char scope[257]; /* the request's, "" = none */
+	bool auxiliary;  /* a check: nothing is learned from it for others */
 	int64_t session; /* the test session whose key it uses and that counts it; 0 = none */
 };
 void route_init(struct route *r);
@@ -106,6 +112,13 @@ bool routes_chain(struct routes *r, const struct chain *c, struct route *out);
 /* "persistent", "temporary", "session", "request", "default": Route.kind of PROTOCOL.md. */
 const char *layer_kind_name(enum layer_kind k);
 
+/* Why a target of a chain with these codes is passed over now, into step; its code, 0 = it can serve. Not
+ * ready, cooling down, or at a limit that its provider announced. */
+int routes_unfit(struct routes *r, uint64_t fall_on, struct route_step *step);
+struct cooldowns *routes_cooldowns(const struct routes *r); /* NULL = none */
+
+/* What its provider said is left; NULL = nothing. A test session's key is under no limit that is known. */
+const struct limits *routes_limits(const struct routes *r, const struct target *t);
 /* How many tokens of context its model has, as its provider or the catalogue says; 0 = unknown. */
 int64_t routes_context_tokens(const struct routes *r, const struct target *t);
 

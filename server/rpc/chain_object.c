@@ -34,6 +34,8 @@ pack_steps(struct pack *p, const struct rpc_parts *parts, const struct route *r)
 		if (s->passed != 0) {
 			pack_kv_str(p, "code", error_code(s->passed));
 			pack_kv_str(p, "message", s->why);
+			if (s->until_ms > 0)
+				pack_kv_int(p, "until_ms", s->until_ms);
 		}
 		pack_map_end(p);
 	}
