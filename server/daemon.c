@@ -40,6 +40,7 @@
 #include "server/store/backup.h"
 #include "server/store/copies.h"
 #include "server/store/restore.h"
+#include "server/state/team.h"
 #include "server/upstream/carrier.h"
 #include "server/usage/ledger.h"
 #include "server/vault/vault.h"
@@ -282,7 +283,8 @@ open_state(struct daemon *d, struct error *err)
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
 	    &p->sessions, err)) != 0 ||
 	    (r = budgets_new(p->store, p->changes, &p->budgets, err)) != 0 ||
-	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0)
+	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0 ||
+	    (r = team_new(p->store, p->vault, p->changes, &p->team, err)) != 0)
 		return r;
 	p->keeper = keeper_new(&(struct keeper_parts){ d->loop, d->worker, p->store, p->vault, p->changes,
 	    p->settings, p->providers, p->credentials });
@@ -410,6 +412,7 @@ daemon_free(struct daemon *d)
 	recovery_free(d->recovery);
 	keeper_free(p->keeper);
 	backups_free(p->backups);
+	team_free(p->team);
 	minted_free(p->minted);
 	budgets_free(p->budgets);
 	sessions_free(p->sessions);

@@ -39,7 +39,7 @@ pack_changed_key(struct pack *p, const struct rpc_parts *parts, const char *key)
 
 	if (label == NULL || (c = credentials_find(parts->credentials, name, label)) == NULL)
 		return;
-	pack_key(p, c);
+	pack_key(p, parts, c);
 }
 
 /* Also one that has ended: what it was, and why it is no more. */
@@ -123,6 +123,9 @@ changed_pack(struct pack *p, const struct rpc_parts *parts, const struct change 
 		break;
 	case TOPIC_BUDGET:
 		pack_budgets(p, parts); /* all of them: a purse may hold another */
+		break;
+	case TOPIC_TEAM:
+		pack_changed_bundle(p, parts, ch->key);
 		break;
 	case TOPIC_ROUTE:
 	case TOPIC_DAEMON:

@@ -395,6 +395,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 	case TOPIC_SETTINGS:
 		pack_settings(p, parts);
 		break;
+	case TOPIC_TEAM:
+		pack_bundles(p, parts);
+		break;
 	case TOPIC_DAEMON:
 		pack_daemon(p, c->server->notifier);
 		break;

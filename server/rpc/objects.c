@@ -84,6 +84,16 @@ pack_size(struct pack *p, const char *key, int64_t listed, int64_t known)
 		pack_kv_int(p, key, listed > 0 ? listed : known);
 }
 
+/* Who added a model to the list. */
+static const char *
+adder_of(const struct rpc_parts *parts, const struct provider *pr, const char *model)
+{
+	char ref[400];
+
+	snprintf(ref, sizeof ref, "%s:%s", pr->name, model);
+	return team_item(parts->team, "models", ref) != NULL ? "bundle" : "user";
+}
+
 void
 pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *model, const struct model_entry *entry, bool with_rev)
@@ -102,7 +112,7 @@ pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct p
 	    known != NULL ? known->context_tokens : 0);
 	pack_size(p, "output_tokens", listed != NULL ? listed->output_tokens : 0,
 	    known != NULL ? known->output_tokens : 0);
-	pack_kv_str(p, "source", entry != NULL && entry->listed ? "user"
+	pack_kv_str(p, "source", entry != NULL && entry->listed ? adder_of(parts, pr, model)
 	    : known == NULL && upstream == NULL && listed != NULL ? "discovered" : "catalog");
 	if (listed != NULL)
 		pack_listed(p, parts, pr, listed);
@@ -295,13 +305,17 @@ pack_overrides(struct pack *p, const struct rpc_parts *parts, bool scoped_only)
 /* ---- keys ---- */
 
 void
-pack_key_members(struct pack *p, const struct credential *c)
+pack_key_members(struct pack *p, const struct rpc_parts *parts, const struct credential *c)
 {
+	const struct provider *pr = providers_find(parts->providers, c->provider);
+	const char *row = pr != NULL ? credentials_row_id(parts->credentials, pr, c->label) : NULL;
+	const char *team = team_of_key(parts->team, row);
 	int64_t now = clock_wall_ms();
 
 	pack_kv_str(p, "provider", c->provider);
 	pack_kv_str(p, "label", c->label);
-	pack_kv_str(p, "source", key_source_name(c->source));
+	pack_kv_str(p, "source", team != NULL ? "bundle" : key_source_name(c->source));
+	pack_kv_str(p, "team", team);
 	if (c->source != KEY_STORED)
 		pack_kv_str(p, "from", c->source_text);
 	if (c->fingerprint[0] != '\0')
@@ -322,10 +336,10 @@ pack_key_members(struct pack *p, const struct credential *c)
 }
 
 void
-pack_key(struct pack *p, const struct credential *c)
+pack_key(struct pack *p, const struct rpc_parts *parts, const struct credential *c)
 {
 	pack_map_begin(p);
-	pack_key_members(p, c);
+	pack_key_members(p, parts, c);
 	pack_map_end(p);
 }
 
@@ -334,7 +348,7 @@ each_key(void *arg, const struct credential *c)
 {
 	struct each *e = arg;
 
-	pack_key(e->p, c);
+	pack_key(e->p, e->parts, c);
 }
 
 void

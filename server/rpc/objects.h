@@ -11,6 +11,7 @@
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 #include "server/state/settings.h"
+#include "server/state/team.h"
 
 /* How a provider stands, as seen from outside. */
 struct provider_view {
@@ -55,7 +56,7 @@ void pack_route(struct pack *p, const struct route *r);
 void pack_layer(struct pack *p, const struct layer *l);
 /* An override in force, in the shape of a Route. */
 void pack_override(struct pack *p, const struct rpc_parts *parts, const struct override *o);
-void pack_key(struct pack *p, const struct credential *c);
+void pack_key(struct pack *p, const struct rpc_parts *parts, const struct credential *c);
 /* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
 void pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct session *s,
     bool with_rev);
@@ -65,7 +66,10 @@ const struct session *session_of(const struct rpc_parts *parts, const struct pro
 /* The members into a map that is open. */
 void pack_setting_members(struct pack *p, const struct rpc_parts *parts, enum setting which);
 void pack_setting(struct pack *p, const struct rpc_parts *parts, enum setting which);
-void pack_key_members(struct pack *p, const struct credential *c); /* into an open map */
+/* Into an open map. */
+void pack_key_members(struct pack *p, const struct rpc_parts *parts, const struct credential *c);
+void pack_bundle(struct pack *p, const struct rpc_parts *parts, const struct bundle_held *h);
+void pack_changed_bundle(struct pack *p, const struct rpc_parts *parts, const char *team);
 /* "limits" and the list; nothing when l is NULL. */
 void pack_limits(struct pack *p, const struct limits *l);
 
@@ -82,6 +86,7 @@ void pack_keys(struct pack *p, const struct rpc_parts *parts, const char *provid
 void pack_budgets(struct pack *p, const struct rpc_parts *parts);
 void pack_sessions(struct pack *p, const struct rpc_parts *parts);
 void pack_settings(struct pack *p, const struct rpc_parts *parts);
+void pack_bundles(struct pack *p, const struct rpc_parts *parts);
 /* "minted": the keys that wait to be deleted at their provider; nothing when there are none. */
 void pack_minted_left(struct pack *p, const struct rpc_parts *parts);
 

@@ -351,12 +351,13 @@ pack_provider_members(struct pack *p, const struct rpc_parts *parts, const struc
 	const struct session *test = session_of(parts, pr);
 
 	pack_definition(p, pr);
+	pack_kv_str(p, "team", providers_team(parts->providers, pr));
 	pack_regions(p, pr);
 	pack_rate_limits(p, pr);
 	pack_limits(p, providers_limits(parts->providers, pr->name));
 	if (c != NULL) {
 		pack_str(p, "key");
-		pack_key(p, c);
+		pack_key(p, parts, c);
 	}
 	pack_status(p, parts, pr, active);
 	if (test != NULL) {

@@ -48,6 +48,7 @@ struct sessions;
 struct rpc_server;
 struct settings;
 struct store;
+struct team;
 struct upstream;
 struct vault;
 
@@ -71,6 +72,7 @@ struct rpc_parts {
 	struct ledger *ledger;
 	struct budgets *budgets;
 	struct purses *purses;
+	struct team *team;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;

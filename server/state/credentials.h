@@ -54,6 +54,12 @@ int credentials_delete_all(struct credentials *cs, const struct provider *p, str
 /* The user moved the provider to another origin: its keys stay but are refused. */
 int credentials_origin_moved(struct credentials *cs, const struct provider *p, struct error *err);
 
+/* The id of the row, by which a key is known to be the one that a team's bundle brought; NULL = there is no
+ * such key. Borrowed until the next change. */
+const char *credentials_row_id(const struct credentials *cs, const struct provider *p, const char *label);
+/* Inside changes_begin/commit: the key of that row goes; it may be gone already. */
+int credentials_delete_row(struct credentials *cs, const char *row_id, struct error *err);
+
 /* What a call learned about a key; stored lazily, no change event. */
 void credentials_report(struct credentials *cs, const char *provider, const char *label, int code);
 

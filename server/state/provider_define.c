@@ -12,7 +12,7 @@ providers_shipped(const struct providers *ps, const struct provider *p)
 {
 	const struct entry *e = entries_by_id(&ps->entries, p->id);
 
-	return e != NULL && e->catalogue != NOT_SHIPPED ? catalogue_provider(e->catalogue) : NULL;
+	return e != NULL ? entry_shipped(e) : NULL;
 }
 
 const struct provider *
@@ -20,7 +20,9 @@ providers_find_shipped(const struct providers *ps, const char *name)
 {
 	for (size_t i = 0; i < ps->entries.count; i++) {
 		const struct entry *e = &ps->entries.list[i];
-		const char *shipped = e->catalogue != NOT_SHIPPED ? catalogue_name(e->p->id) : NULL;
+		const char *shipped = e->catalogue != NOT_SHIPPED ? catalogue_name_at(e->catalogue)
+				      : e->below != NULL          ? e->below->name
+								  : NULL;
 
 		if (shipped != NULL && strcmp(shipped, name) == 0)
 			return e->p;
@@ -55,7 +57,7 @@ providers_define(struct providers *ps, const struct provider *p, const char *mem
     struct error *err)
 {
 	struct entry *e = entries_by_id(&ps->entries, p->id);
-	bool own = e != NULL && e->catalogue == NOT_SHIPPED, reverted;
+	bool own = e != NULL && !entry_is_shipped(e), reverted;
 	struct provider *made;
 	int r;
 
@@ -67,7 +69,7 @@ providers_define(struct providers *ps, const struct provider *p, const char *mem
 		return 0;
 	if (*members == '\0')
 		return providers_remove(ps, e->p->name, &reverted, err);
-	made = own ? provider_copy(e->p) : catalogue_provider(e->catalogue);
+	made = own ? provider_copy(e->p) : entry_shipped(e);
 	provider_members_copy(made, p, members);
 	if ((r = provider_check(made, err)) != 0 || (r = providers_claim_name(ps, e, made->name, err)) != 0) {
 		provider_free(made);

@@ -25,6 +25,8 @@ static void
 entry_clear(struct entry *e)
 {
 	provider_free(e->p);
+	provider_free(e->below);
+	free(e->team);
 	free(e->changed);
 	health_clear(&e->health);
 }
@@ -39,6 +41,8 @@ entries_add(struct entries *es, struct provider *p, size_t catalogue,
 	e = &es->list[es->count++];
 	e->p = p;
 	e->catalogue = catalogue;
+	e->below = NULL;
+	e->team = NULL;
 	e->changed = xstrdup(changed);
 	health_init(&e->health);
 	return e;
@@ -76,13 +80,29 @@ entries_by_name(const struct entries *es, const char *name)
 	return NULL;
 }
 
-void
-entry_forget_name(size_t catalogue, const char *name, char **changed)
+bool
+entry_is_shipped(const struct entry *e)
 {
+	return e->below != NULL || e->catalogue != NOT_SHIPPED;
+}
+
+struct provider *
+entry_shipped(const struct entry *e)
+{
+	if (e->below != NULL)
+		return provider_copy(e->below);
+	return e->catalogue != NOT_SHIPPED ? catalogue_provider(e->catalogue) : NULL;
+}
+
+void
+entry_forget_name(const struct entry *e, const char *name, char **changed)
+{
+	const char *shipped = e->below != NULL               ? e->below->name
+			      : e->catalogue != NOT_SHIPPED ? catalogue_name_at(e->catalogue)
+							    : NULL;
 	char *rest;
 
-	if (catalogue == NOT_SHIPPED || strcmp(catalogue_name_at(catalogue), name) != 0 ||
-	    !provider_members_has(*changed, "name"))
+	if (shipped == NULL || strcmp(shipped, name) != 0 || !provider_members_has(*changed, "name"))
 		return;
 	rest = provider_members_without(*changed, "name");
 	free(*changed);
@@ -91,14 +111,52 @@ entry_forget_name(size_t catalogue, const char *name, char **changed)
 
 /* ---- loading ---- */
 
-/* A user's row over the catalogue: only the members it names, so a newer catalogue improves the rest. */
+static bool
+is_of_a_bundle(const struct provider_row *row)
+{
+	return strncmp(row->provider->id, BUNDLE_ROW_PREFIX, sizeof BUNDLE_ROW_PREFIX - 1) == 0;
+}
+
+/* A bundle's row: over the catalogue, only the members it names; else a provider of its own. */
+static void
+load_bundle_row(void *arg, const struct provider_row *row)
+{
+	const char *team = row->provider->id + sizeof BUNDLE_ROW_PREFIX - 1, *id;
+	struct entries *es = arg;
+	struct entry *e;
+
+	if (!is_of_a_bundle(row) || (id = strchr(team, '/')) == NULL)
+		return;
+	if ((e = entries_by_id(es, id + 1)) == NULL) {
+		struct provider *p;
+
+		if (strncmp(id + 1, BUNDLE_ID_PREFIX, sizeof BUNDLE_ID_PREFIX - 1) != 0)
+			return; /* a change to a provider that is no longer shipped */
+		p = provider_copy(row->provider);
+		free(p->id);
+		p->id = xstrdup(id + 1);
+		e = entries_add(es, p, NOT_SHIPPED, NULL);
+	} else if (e->team == NULL) {
+		provider_members_copy(e->p, row->provider, row->changed);
+	} else {
+		return; /* two teams, one provider: the first in the order of names has it */
+	}
+	e->p->rev = row->provider->rev;
+	e->p->origin = ORIGIN_BUNDLE;
+	e->team = slice_dup((struct slice){ team, (size_t)(id - team) });
+	e->below = provider_copy(e->p);
+}
+
+/* A user's row over what is shipped: only the members it names, so that newer ones improve the rest. */
 static void
 load_row(void *arg, const struct provider_row *row)
 {
 	struct entries *es = arg;
-	struct entry *e = entries_by_id(es, row->provider->id);
+	struct entry *e;
 
-	if (e == NULL) {
+	if (is_of_a_bundle(row))
+		return;
+	if ((e = entries_by_id(es, row->provider->id)) == NULL) {
 		/* the user's own, or a change to a provider that is no longer shipped */
 		struct provider *p = provider_copy(row->provider);
 
@@ -107,28 +165,39 @@ load_row(void *arg, const struct provider_row *row)
 		return;
 	}
 	provider_members_copy(e->p, row->provider, row->changed);
-	e->p->rev = row->provider->rev;
+	if (row->provider->rev > e->p->rev)
+		e->p->rev = row->provider->rev;
 	e->p->origin = ORIGIN_USER;
 	free(e->changed);
 	e->changed = xstrdup(row->changed);
-	entry_forget_name(e->catalogue, e->p->name, &e->changed);
+	entry_forget_name(e, e->p->name, &e->changed);
 }
 
-/* A catalogue that grew may ship a name the user already gave away: the user's provider keeps it. */
+/* Who keeps a name that two have: the user's own, then a bundle's, then the catalogue's. */
+static int
+rank(const struct entry *e)
+{
+	if (e->catalogue != NOT_SHIPPED)
+		return 0;
+	return e->below != NULL ? 1 : 2;
+}
+
+/* A catalogue that grew, or a bundle, may ship a name that was given away already. */
 static void
 settle_names(struct entries *es)
 {
 	for (size_t i = 0; i < es->count; i++) {
 		struct entry *own = &es->list[i], *e;
 
-		if (own->catalogue != NOT_SHIPPED)
+		if (rank(own) == 0)
 			continue;
 		for (size_t k = 0; k < es->count; k++) {
 			e = &es->list[k];
-			if (e != own && strcmp(e->p->name, own->p->name) == 0) {
-				log_warn("a built-in provider is hidden by one of the user's",
+			if (rank(e) < rank(own) && strcmp(e->p->name, own->p->name) == 0) {
+				log_warn("a provider that is shipped is hidden by another of its name",
 				    LOG_TEXT("name", own->p->name));
 				entries_remove(es, e);
+				es->hidden++;
 				settle_names(es);
 				return;
 			}
@@ -143,7 +212,8 @@ entries_load(struct entries *es, struct store *store)
 
 	for (size_t i = 0; i < catalogue_provider_count(); i++)
 		entries_add(es, catalogue_provider(i), i, NULL);
-	r = store_provider_each(store, load_row, es);
+	if ((r = store_provider_each(store, load_bundle_row, es)) == 0)
+		r = store_provider_each(store, load_row, es);
 	settle_names(es);
 	entries_sort(es);
 	return r;
@@ -156,5 +226,5 @@ entries_clear(struct entries *es)
 		entry_clear(&es->list[i]);
 	free(es->list);
 	es->list = NULL;
-	es->count = 0;
+	es->count = es->hidden = 0;
 }

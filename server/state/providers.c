@@ -14,16 +14,15 @@
 
 #define PROVIDERS_MAX 1000
 
-/* After a rollback: the disk is the truth; what calls learned about health stays, and so do the objects of
- * providers that were not touched (others borrow them). */
-static void
-reload(void *arg)
+/* The disk is the truth; what calls learned about health stays, and so do the objects of providers that are
+ * what they were (others borrow them). */
+void
+providers_reload(struct providers *ps)
 {
-	struct providers *ps = arg;
 	struct entries old = ps->entries;
 	struct entry *e;
 
-	ps->entries = (struct entries){ NULL, 0 };
+	ps->entries = (struct entries){ .count = 0 };
 	if (entries_load(&ps->entries, ps->store) != 0)
 		log_error("providers cannot be read back", LOG_TEXT("file", store_path(ps->store)));
 	for (size_t i = 0; i < old.count; i++) {
@@ -31,8 +30,9 @@ reload(void *arg)
 
 		if ((e = entries_by_id(&ps->entries, p->id)) == NULL)
 			continue;
-		/* every write has a revision of its own, so the same one is the same content */
-		if (p->rev == e->p->rev && !changes_are_replaced(ps->changes)) {
+		/* a bundle below may have come or gone without another revision of the user's row */
+		if (p->rev == e->p->rev && p->origin == e->p->origin && !changes_are_replaced(ps->changes) &&
+		    provider_members_same(p, e->p, "*")) {
 			old.list[i].p = e->p;
 			e->p = p;
 		}
@@ -40,6 +40,12 @@ reload(void *arg)
 		health_init(&old.list[i].health);
 	}
 	entries_clear(&old);
+}
+
+static void
+reload(void *arg)
+{
+	providers_reload(arg);
 }
 
 int
@@ -223,6 +229,8 @@ providers_write(struct providers *ps, struct entry *e, struct provider *p, const
 	free(e->changed);
 	e->changed = copy;
 	entries_sort(&ps->entries);
+	if (ps->entries.hidden > 0)
+		providers_reload(ps); /* a name may be free again */
 	return 0;
 }
 
@@ -235,7 +243,7 @@ shipped_name_free(const struct providers *ps, const struct entry *e, const char 
 
 	if (other == NULL || other == e || strcmp(other->p->name, name) != 0)
 		return 0;
-	error_set(err, MP_E_CONFLICT, "the built-in name %s is taken by another provider", name);
+	error_set(err, MP_E_CONFLICT, "the shipped name %s is taken by another provider", name);
 	error_hint(err, "rename that one first: mpc provider rename %s NEW", name);
 	return MP_E_CONFLICT;
 }
@@ -243,7 +251,7 @@ shipped_name_free(const struct providers *ps, const struct entry *e, const char 
 static int
 revert(struct providers *ps, struct entry *e, struct error *err)
 {
-	struct provider *shipped = catalogue_provider(e->catalogue);
+	struct provider *shipped = entry_shipped(e);
 	int r;
 
 	if ((r = shipped_name_free(ps, e, shipped->name, err)) != 0) {
@@ -281,10 +289,10 @@ providers_update(struct providers *ps, const char *name, const struct provider *
 	if ((r = provider_check(copy, err)) != 0 ||
 	    (r = providers_claim_name(ps, e, copy->name, err)) != 0)
 		goto out;
-	members = e->catalogue == NOT_SHIPPED
+	members = !entry_is_shipped(e)
 	    ? xstrdup("*")
 	    : provider_members_join(e->changed != NULL ? e->changed : "", fields);
-	entry_forget_name(e->catalogue, copy->name, &members);
+	entry_forget_name(e, copy->name, &members);
 	if (*members == '\0') {
 		r = revert(ps, e, err); /* it is as it was shipped again */
 		goto out;
@@ -305,9 +313,11 @@ providers_remove(struct providers *ps, const char *name, bool *reverted, struct 
 
 	if (e == NULL)
 		return not_found(ps, name, err);
-	*reverted = e->catalogue != NOT_SHIPPED;
+	*reverted = entry_is_shipped(e);
 	if (*reverted && e->changed == NULL) {
-		error_set(err, MP_E_INVALID_STATE, "%s is built in and unchanged", e->p->name);
+		error_set(err, MP_E_INVALID_STATE, "%s %s%s and is unchanged", e->p->name,
+		    e->team != NULL ? "comes with the bundle of team " : "is built in",
+		    e->team != NULL ? e->team : "");
 		error_hint(err, "turn it off: mpc provider disable %s", e->p->name);
 		return MP_E_INVALID_STATE;
 	}
@@ -318,6 +328,8 @@ providers_remove(struct providers *ps, const char *name, bool *reverted, struct 
 	changes_note(ps->changes, TOPIC_PROVIDERS, CHANGE_REMOVE, e->p->name);
 	changes_note(ps->changes, TOPIC_ROUTE, CHANGE_SET, "");
 	entries_remove(&ps->entries, e);
+	if (ps->entries.hidden > 0)
+		providers_reload(ps); /* its name is free again */
 	return 0;
 }
 

@@ -1,4 +1,4 @@
-/* providers.h - all providers: the catalogue, and the user's own rows over it. */
+/* providers.h - all providers: the catalogue, the bundles of teams over it, the user's own rows over both. */
 #ifndef SERVER_STATE_PROVIDERS_H
 #define SERVER_STATE_PROVIDERS_H
 
@@ -32,8 +32,8 @@ int providers_add(struct providers *ps, const struct provider *p, struct error *
  * name"). A rename keeps the id. */
 int providers_update(struct providers *ps, const char *name, const struct provider *changed,
     const char *fields, struct error *err);
-/* The user's own row goes; a catalogue provider comes back as it was shipped (*reverted), or
- * MP_E_INVALID_STATE when there is nothing to remove. */
+/* The user's own row goes; a provider that is shipped, by the catalogue or a bundle, comes back as it was
+ * (*reverted), or MP_E_INVALID_STATE when there is nothing to remove. */
 int providers_remove(struct providers *ps, const char *name, bool *reverted, struct error *err);
 
 /* The provider as it is without the user's row, of one that is shipped; NULL for the user's own. The caller
@@ -48,6 +48,24 @@ const char *providers_members_set(const struct providers *ps, const struct provi
  * Nothing is written or told when that is how it is. MP_E_NOT_FOUND, and the errors of update. */
 int providers_define(struct providers *ps, const struct provider *p, const char *members,
     struct error *err);
+
+/* ---- bundles of teams ---- */
+
+/* Whose bundle says something about p, below the user's row; NULL = nobody's. Borrowed as from find. */
+const char *providers_team(const struct providers *ps, const struct provider *p);
+/* The name in that team's bundle of a provider that it brings, however it is called now; NULL for others. */
+const char *providers_bundle_name(const struct provider *p, const char *team);
+/* One that a bundle brings ("*"), or members of one of the catalogue. */
+struct bundle_provider {
+	struct provider *p; /* whole, with the id of the catalogue's; for "*" the id is made here */
+	const char *members;
+};
+/* Inside changes_begin/commit. A team's bundle says this and nothing else about providers (copied); without
+ * any it is gone. A name that one of the user's own has is hidden by it; another team's, or a renamed
+ * provider's: MP_E_CONFLICT. Rows of the user over what is gone go with it. On an error err.field is the
+ * member and *at the index. */
+int providers_bundle(struct providers *ps, const char *team, const struct bundle_provider *list,
+    size_t count, size_t *at, struct error *err);
 
 /* Whether the user's own row says what this member (a word of `fields`) is; false = the catalogue does. */
 bool providers_user_set(const struct providers *ps, const struct provider *p, const char *member);

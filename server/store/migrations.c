@@ -190,6 +190,49 @@ static const struct migration migrations[] = {
 	    " rev INTEGER NOT NULL,"
 	    " PRIMARY KEY (kind, subject, period)"
 	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "team bundles",
+	    "CREATE TABLE team_identity ("
+	    " id INTEGER PRIMARY KEY NOT NULL,"
+	    " public BLOB NOT NULL,"
+	    " sealed BLOB NOT NULL,"
+	    " generation INTEGER NOT NULL,"
+	    " created_ms INTEGER NOT NULL"
+	    ") STRICT;"
+
+	    "CREATE TABLE bundles ("
+	    " team TEXT PRIMARY KEY NOT NULL,"
+	    " signer BLOB NOT NULL,"
+	    " version INTEGER NOT NULL,"
+	    " content BLOB NOT NULL,"
+	    " source TEXT NOT NULL,"
+	    " ca_file TEXT NOT NULL,"
+	    " local INTEGER NOT NULL,"
+	    " added_ms INTEGER NOT NULL,"
+	    " updated_ms INTEGER NOT NULL,"
+	    " rev INTEGER NOT NULL"
+	    ") STRICT;"
+
+	    "CREATE TABLE bundles_seen ("
+	    " team TEXT NOT NULL,"
+	    " signer BLOB NOT NULL,"
+	    " version INTEGER NOT NULL,"
+	    " digest BLOB NOT NULL,"
+	    " PRIMARY KEY (team, signer)"
+	    ") STRICT, WITHOUT ROWID;"
+
+	    "CREATE TABLE bundle_keys ("
+	    " credential_id TEXT PRIMARY KEY NOT NULL,"
+	    " team TEXT NOT NULL"
+	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "rows that team bundles brought",
+	    "CREATE TABLE bundle_items ("
+	    " section TEXT NOT NULL,"
+	    " item TEXT NOT NULL,"
+	    " value TEXT NOT NULL,"
+	    " PRIMARY KEY (section, item)"
+	    ") STRICT, WITHOUT ROWID;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

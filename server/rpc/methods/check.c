@@ -93,13 +93,13 @@ kv_known_bool(struct pack *p, const char *key, int v)
 }
 
 static void
-pack_check_key(struct pack *p, const struct credential *c, int valid)
+pack_check_key(struct pack *p, const struct rpc_parts *parts, const struct credential *c, int valid)
 {
 	if (c == NULL)
 		return;
 	pack_str(p, "key");
 	pack_map_begin(p);
-	pack_key_members(p, c);
+	pack_key_members(p, parts, c);
 	kv_known_bool(p, "valid", valid);
 	pack_map_end(p);
 }
@@ -131,7 +131,7 @@ check_done(void *arg, const struct probe_result *r)
 		if (r->error->hint[0] != '\0')
 			pack_kv_str(p, "hint", r->error->hint);
 	}
-	pack_check_key(p, check_key(parts, r->target), r->key_valid);
+	pack_check_key(p, parts, check_key(parts, r->target), r->key_valid);
 	kv_known_bool(p, "reachable", r->reachable);
 	if (r->latency_ms >= 0)
 		pack_kv_int(p, "latency_ms", r->latency_ms);

@@ -263,7 +263,8 @@ rpc_provider_remove(struct rpc_request *req)
 
 	if (pr == NULL)
 		return unknown_provider(req, name);
-	own = strncmp(pr->id, CATALOGUE_ID, sizeof CATALOGUE_ID - 1) != 0;
+	own = strncmp(pr->id, CATALOGUE_ID, sizeof CATALOGUE_ID - 1) != 0 &&
+	      providers_team(parts->providers, pr) == NULL;
 	if (own)
 		provider_users_text(provider_users(&h, pr), &users);
 	if (users.len > 0 && !rpc_bool(req, "cascade", false)) {

@@ -272,7 +272,7 @@ pack_kept_key(struct pack *p, struct rpc_request *req, int64_t id)
 	    (c = credentials_find(parts->credentials, pr->name, keep_label(req))) == NULL)
 		return;
 	pack_str(p, "key");
-	pack_key(p, c);
+	pack_key(p, parts, c);
 }
 
 struct rpc_answer

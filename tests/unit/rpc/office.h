@@ -30,6 +30,7 @@
 #include "server/state/keeper.h"
 #include "server/state/settings.h"
 #include "server/usage/ledger.h"
+#include "server/state/team.h"
 #include "server/vault/vault.h"
 
 #define MUST(condition) \
@@ -127,6 +128,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	MUST(minted_new(p->store, p->changes, &p->minted, &err) == 0);
+	MUST(team_new(p->store, p->vault, p->changes, &p->team, &err) == 0);
 	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
 	    NULL, NULL, NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
@@ -172,6 +174,7 @@ office_close(struct office *o)
 	routes_free(p->routes);
 	worker_free(o->worker);
 	keeper_free(p->keeper);
+	team_free(p->team);
 	minted_free(p->minted);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);

@@ -6,6 +6,7 @@
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/server.h"
 #include "server/rpc/conn.h"
+#include "server/state/team.h"
 
 /* ---- the daemon's side, and one client ---- */
 
@@ -50,6 +51,7 @@ static int
 desk_open(void **state)
 {
 	struct desk *d = calloc(1, sizeof(*d));
+	struct error err = ERROR_INIT;
 	void *house = NULL;
 
 	assert_int_equal(house_open(&house), 0);
@@ -74,6 +76,7 @@ desk_open(void **state)
 		.prompts = prompts_new(d->h->loop),
 		.paths = &d->paths,
 	};
+	assert_int_equal(team_new(d->h->store, d->h->vault, d->h->changes, &d->parts.team, &err), 0);
 	assert_non_null(rpc_server_new(&d->parts, NULL));
 	desk_connect(d);
 	*state = d;
@@ -89,6 +92,7 @@ desk_close(void **state)
 	desk_hang_up(d);
 	rpc_server_free(d->parts.server);
 	prompts_free(d->parts.prompts);
+	team_free(d->parts.team);
 	json_clear(&d->json);
 	assert_int_equal(house_close(&house), 0);
 	free(d);

@@ -27,6 +27,7 @@
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 #include "server/state/settings.h"
+#include "server/state/team.h"
 #include "server/store/store.h"
 #include "server/vault/vault.h"
 
@@ -52,6 +53,7 @@ struct world {
 	struct overrides *os;
 	struct credentials *cs;
 	struct sessions *ss;
+	struct team *team;
 	struct error err;
 	struct heard heard[HEARD_MAX];
 	size_t heard_count;
@@ -77,6 +79,7 @@ world_hear(void *arg, const struct change *ch)
 static inline void
 world_close(struct world *w)
 {
+	team_free(w->team);
 	sessions_free(w->ss);
 	overrides_free(w->os);
 	chains_free(w->chains);
@@ -107,6 +110,7 @@ world_try_open(struct world *w)
 	w->chains = NULL;
 	w->os = NULL;
 	w->ss = NULL;
+	w->team = NULL;
 	w->loop = loop_new();
 	assert_non_null(w->loop);
 	if ((r = store_open(w->dir, &w->store, &w->err)) == 0 &&
@@ -121,6 +125,8 @@ world_try_open(struct world *w)
 		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);
 	if (r == 0)
 		r = sessions_new(w->store, w->vault, w->ps, w->cs, w->changes, w->loop, &w->ss, &w->err);
+	if (r == 0)
+		r = team_new(w->store, w->vault, w->changes, &w->team, &w->err);
 	if (r != 0) {
 		world_close(w);
 		return r;
