@@ -4,14 +4,8 @@
 #include <string.h>
 
 #include "protocol/base/str.h"
+#include "server/document/layer.h"
 #include "server/document/reader.h"
-
-static const struct section sections[] = {
-#define SECTION(id, comment) { #id, comment, section_##id##_export, section_##id##_apply },
-#include "server/document/sections.def"
-#undef SECTION
-};
-#define SECTIONS (sizeof sections / sizeof sections[0])
 
 /* ---- export ---- */
 
@@ -19,7 +13,7 @@ static const char *
 section_name(const void *arg, size_t i)
 {
 	(void)arg;
-	return sections[i].name;
+	return section_at(i)->name;
 }
 
 /* Every word of `only` is a section. */
@@ -31,12 +25,12 @@ check_names(const char *only, struct error *err)
 		size_t i = 0;
 		char *name;
 
-		while (i < SECTIONS && !slice_eq(word, sections[i].name))
+		while (i < section_count() && !slice_eq(word, section_at(i)->name))
 			i++;
-		if (i == SECTIONS) {
+		if (i == section_count()) {
 			name = slice_dup(word);
 			error_field(err, "sections", "the configuration has no section \"%.60s\"", name);
-			error_suggest(err, name, section_name, NULL, SECTIONS);
+			error_suggest(err, name, section_name, NULL, section_count());
 			free(name);
 			return MP_E_INVALID_PARAMS;
 		}
@@ -62,13 +56,13 @@ document_export(const struct document_parts *parts, const char *only, bool comme
 		write_comment(&w, "Keys, the live choice and test sessions are never in it.");
 		write_int(&w, "version", DOCUMENT_VERSION);
 	}
-	for (size_t i = 0; i < SECTIONS; i++) {
-		if (only != NULL && !word_listed(only, slice_of(sections[i].name)))
+	for (size_t i = 0; i < section_count(); i++) {
+		if (only != NULL && !word_listed(only, slice_of(section_at(i)->name)))
 			continue;
 		if (i > 0 || only == NULL)
 			write_blank(&w);
-		write_comment(&w, "%s", sections[i].comment);
-		sections[i].export(parts, &w);
+		write_comment(&w, "%s", section_at(i)->comment);
+		layer_export(parts, section_at(i), &w);
 	}
 	return out->failed ? error_set(err, MP_E_TOO_LARGE, "the configuration is too large") : 0;
 }
@@ -97,7 +91,7 @@ static const char *
 root_name(const void *arg, size_t i)
 {
 	(void)arg;
-	return i == 0 ? "version" : sections[i - 1].name;
+	return i == 0 ? "version" : section_at(i - 1)->name;
 }
 
 static void
@@ -115,10 +109,10 @@ check_root(const struct node *root, struct problems *ps)
 	for (const struct node *m = root->first; m != NULL; m = m->next) {
 		size_t i = 0;
 
-		while (i <= SECTIONS && strcmp(root_name(NULL, i), m->key) != 0)
+		while (i <= section_count() && strcmp(root_name(NULL, i), m->key) != 0)
 			i++;
-		if (i > SECTIONS)
-			node_unknown_key(m, "", root_name, NULL, SECTIONS + 1, ps);
+		if (i > section_count())
+			node_unknown_key(m, "", root_name, NULL, section_count() + 1, ps);
 	}
 }
 
@@ -133,8 +127,8 @@ apply_sections(const struct document_parts *parts, const struct node *root,
 	int r = 0;
 
 	check_root(root, &out->problems);
-	for (size_t i = 0; i < SECTIONS && r == 0; i++)
-		r = sections[i].apply(&c, node_get(root, sections[i].name), err);
+	for (size_t i = 0; i < section_count() && r == 0; i++)
+		r = layer_apply(&c, section_at(i), node_get(root, section_at(i)->name), err);
 	return r;
 }
 

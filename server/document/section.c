@@ -6,6 +6,26 @@
 
 #include "protocol/base/buf.h"
 
+static const struct section sections[] = {
+#define SECTION(id, comment) { #id, comment, section_##id##_export, section_##id##_apply, false },
+#define SHARED_SECTION(id, comment) { #id, comment, section_##id##_export, section_##id##_apply, true },
+#include "server/document/sections.def"
+#undef SECTION
+};
+#define SECTIONS (sizeof sections / sizeof sections[0])
+
+size_t
+section_count(void)
+{
+	return SECTIONS;
+}
+
+const struct section *
+section_at(size_t i)
+{
+	return i < SECTIONS ? &sections[i] : NULL;
+}
+
 void
 sentence_add(struct sentences *s, const char *fmt, ...)
 {

@@ -18,6 +18,7 @@
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 #include "server/state/settings.h"
+#include "server/state/team.h"
 
 /* What the document is about; borrowed. */
 struct document_parts {
@@ -29,6 +30,7 @@ struct document_parts {
 	struct chains *chains;
 	struct overrides *overrides;
 	struct sessions *sessions;
+	struct team *team;
 };
 
 #define NOTES_MAX 64
@@ -60,7 +62,11 @@ struct section {
 	void (*export)(const struct document_parts *parts, struct writer *w);
 	/* n NULL = not there; else a map or list or null. 0, or MP_E_... with err: the whole run fails. */
 	int (*apply)(struct document_change *c, const struct node *n, struct error *err);
+	bool shared; /* a team's bundle may hold it */
 };
+/* In their order; NULL beyond the last. */
+const struct section *section_at(size_t i);
+size_t section_count(void);
 
 #define SECTION(id, comment) \
 	void section_##id##_export(const struct document_parts *parts, struct writer *w); \
