@@ -283,6 +283,7 @@ write_one(const struct document_parts *parts, const struct bundle_order *order,
 {
 	const struct provider *p = provider_to_share(parts, o, err);
 	const char *label = o->label != NULL ? o->label : "default";
+	const struct credential *c;
 	const struct secret *key;
 	char *origin;
 	int r;
@@ -291,6 +292,11 @@ write_one(const struct document_parts *parts, const struct bundle_order *order,
 		return err->code;
 	if (credentials_label_reserved(label))
 		return error_set(err, MP_E_INVALID_PARAMS, "keys of test sessions are not shared");
+	c = credentials_find(parts->credentials, p->name, label);
+	if (c != NULL && c->source != KEY_STORED)
+		return error_set(err, MP_E_INVALID_STATE,
+		    "the key of %s is read from a %s: only stored keys are shared", p->name,
+		    key_source_name(c->source));
 	if ((r = credentials_open(parts->credentials, p, label, &key, err)) != 0)
 		return r;
 	if ((origin = origin_of(p)) == NULL)

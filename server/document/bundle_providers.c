@@ -132,7 +132,7 @@ read_all(struct bundle_change *b, struct wanted *l)
 static struct provider_house
 house_of(const struct document_parts *parts)
 {
-	return (struct provider_house){ parts->overrides, parts->sessions, parts->models,
+	return (struct provider_house){ parts->chains, parts->overrides, parts->sessions, parts->models,
 		parts->credentials };
 }
 
