@@ -336,24 +336,8 @@ changes_are_replaced(const struct changes *c)
 static bool
 is_configuration(enum topic t)
 {
-	switch (t) {
-	case TOPIC_PROVIDERS:
-	case TOPIC_MODELS:
-	case TOPIC_CHAINS:
-	case TOPIC_SETTINGS:
-	case TOPIC_TEAM:
-		return true;
-	case TOPIC_ROUTE:
-	case TOPIC_OVERRIDES:
-	case TOPIC_SESSIONS:
-	case TOPIC_KEYS:
-	case TOPIC_USAGE:
-	case TOPIC_BUDGET:
-	case TOPIC_DAEMON:
-	case TOPIC_COUNT:
-		break;
-	}
-	return false;
+	return t == TOPIC_PROVIDERS || t == TOPIC_MODELS || t == TOPIC_CHAINS || t == TOPIC_SETTINGS ||
+	       t == TOPIC_TEAM;
 }
 
 static bool
