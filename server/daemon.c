@@ -287,7 +287,7 @@ open_state(struct daemon *d, struct error *err)
 	    (r = team_new(p->store, p->vault, p->changes, &p->team, err)) != 0)
 		return r;
 	p->keeper = keeper_new(&(struct keeper_parts){ d->loop, d->worker, p->store, p->vault, p->changes,
-	    p->settings, p->providers, p->credentials });
+	    p->settings, p->providers, p->credentials, p->team });
 	keeper_on_lock(p->keeper, on_lock, d);
 	return 0;
 }

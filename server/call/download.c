@@ -1,5 +1,6 @@
 #include "server/call/download.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +114,7 @@ make_request(const char *url, const struct download_order *order, char **origin,
 		    sizeof wire->path - 1);
 	wire->method = "GET";
 	wire->at_origin = true;
-	strcpy(wire->path, *path != '\0' ? path : "/");
+	snprintf(wire->path, sizeof wire->path, "%s", *path != '\0' ? path : "/");
 	return wire_request_header(wire, "Accept", "*/*");
 }
 

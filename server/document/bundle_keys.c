@@ -11,7 +11,7 @@
 #include "server/vault/seal.h"
 
 #define ORIGIN_MAX_BYTES 2048
-#define SEALED_MAX_BYTES (2 * SECRET_MAX_BYTES)
+#define SEALED_MAX_BYTES ((size_t)2 * SECRET_MAX_BYTES)
 #define MEMBERS_MAX 1000
 
 /* What a key is bound to. */

@@ -17,6 +17,7 @@
 #include "server/state/credentials.h"
 #include "server/state/providers.h"
 #include "server/state/settings.h"
+#include "server/state/team.h"
 #include "server/vault/vault.h"
 
 struct keeper;
@@ -32,6 +33,7 @@ struct keeper_parts {
 	struct settings *settings;
 	struct providers *providers;
 	struct credentials *credentials;
+	struct team *team;
 };
 
 struct keeper *keeper_new(const struct keeper_parts *parts);

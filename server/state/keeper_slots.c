@@ -69,6 +69,7 @@ keeper_rekey_now(struct keeper_ask *ask)
 	}
 	changes_note(k->p.changes, TOPIC_DAEMON, CHANGE_SET, "daemon");
 	if (credentials_rekey(k->p.credentials, &k->unreadable, err) != 0 ||
+	    team_rekey(k->p.team, err) != 0 ||
 	    vault_next_write_slots(v, passphrase ? &ask->derivation : NULL, passphrase ? ask->key : NULL,
 	        err) != 0) {
 		changes_rollback(k->p.changes);

@@ -246,35 +246,27 @@ is_locked(const struct team *t, struct error *err)
 	return MP_E_LOCKED;
 }
 
-int
-team_reseal(struct team *t, const struct secret *seed, struct error *err)
+/* The row of a seed that was sealed with the master key of that generation. */
+static int
+put_me(struct team *t, const struct secret *seed, const struct buf *sealed, int64_t generation,
+    struct error *err)
 {
 	unsigned char public[2 * TEAM_KEY_BYTES];
-	struct buf sealed = BUF_INIT;
 	struct team_member me;
-	int r;
 
-	if (seed == NULL)
-		return 0;
-	if ((r = team_seed_member(seed, &me)) == 0)
-		r = vault_seal(t->vault, &binding, seed, &sealed);
-	if (r == 0) {
-		memcpy(public, me.sign, TEAM_KEY_BYTES);
-		memcpy(public + TEAM_KEY_BYTES, me.box, TEAM_KEY_BYTES);
-		r = stored(t, store_team_identity_put(t->store, &(struct team_identity_row){
-		    .public = public, .public_len = sizeof public, .sealed = sealed.data,
-		    .sealed_len = sealed.len, .generation = vault_generation(t->vault),
-		    .created_ms = clock_wall_ms() }), err);
-	} else {
-		error_set(err, r, "the keys of this person cannot be sealed");
-	}
-	buf_clear(&sealed);
-	return r;
+	if (team_seed_member(seed, &me) != 0)
+		return error_set(err, MP_E_INTERNAL, "the team keys of this person cannot be made");
+	memcpy(public, me.sign, TEAM_KEY_BYTES);
+	memcpy(public + TEAM_KEY_BYTES, me.box, TEAM_KEY_BYTES);
+	return stored(t, store_team_identity_put(t->store, &(struct team_identity_row){
+	    .public = public, .public_len = sizeof public, .sealed = sealed->data,
+	    .sealed_len = sealed->len, .generation = generation, .created_ms = clock_wall_ms() }), err);
 }
 
 int
 team_make_me(struct team *t, struct error *err)
 {
+	struct buf sealed = BUF_INIT;
 	struct secret *seed;
 	int r;
 
@@ -284,7 +276,11 @@ team_make_me(struct team *t, struct error *err)
 		return r;
 	if ((seed = team_seed_new()) == NULL)
 		return error_set(err, MP_E_INTERNAL, "no locked memory for the keys of this person");
-	r = team_reseal(t, seed, err);
+	if ((r = vault_seal(t->vault, &binding, seed, &sealed)) != 0)
+		error_set(err, r, "the team keys of this person cannot be sealed");
+	else
+		r = put_me(t, seed, &sealed, vault_generation(t->vault), err);
+	buf_clear(&sealed);
 	secret_free(seed);
 	return r;
 }
@@ -314,6 +310,27 @@ team_seed(struct team *t, struct secret **out, struct error *err)
 	}
 	*out = seed;
 	return 0;
+}
+
+int
+team_rekey(struct team *t, struct error *err)
+{
+	struct buf sealed = BUF_INIT;
+	struct error unheard = ERROR_INIT;
+	struct secret *seed = NULL;
+	int r;
+
+	if (!t->has_me || (r = team_seed(t, &seed, &unheard)) == MP_E_TAMPERED)
+		return 0;
+	if (r != 0)
+		return error_set(err, r, "%s", unheard.message);
+	if ((r = vault_next_seal(t->vault, &binding, seed, &sealed)) != 0)
+		error_set(err, r, "the team keys of this person cannot be sealed");
+	else
+		r = put_me(t, seed, &sealed, vault_next_generation(t->vault), err);
+	buf_clear(&sealed);
+	secret_free(seed);
+	return r;
 }
 
 /* ---- bundles ---- */

@@ -46,9 +46,9 @@ int team_make_me(struct team *t, struct error *err);
 /* The seed, opened for a moment: the caller frees it. MP_E_NOT_FOUND when there is none,
  * MP_E_LOCKED, MP_E_TAMPERED. */
 int team_seed(struct team *t, struct secret **out, struct error *err);
-/* Inside changes_begin/commit: seals the seed with the master key that the vault has now. 0 when
- * there is none. */
-int team_reseal(struct team *t, const struct secret *seed, struct error *err);
+/* Inside changes_begin/commit, between vault_next_begin and vault_next_take: seals the seed anew. One that
+ * does not open stays as it is. */
+int team_rekey(struct team *t, struct error *err);
 
 /* ---- bundles ---- */
 

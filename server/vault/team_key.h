@@ -9,7 +9,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/secret.h"
 
-#define TEAM_KEY_BYTES 32
+#define TEAM_KEY_BYTES ((size_t)32)
 #define TEAM_SIGNATURE_BYTES 64
 #define TEAM_SEED_BYTES 64
 #define TEAM_DIGEST_BYTES 32

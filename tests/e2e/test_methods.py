@@ -9,7 +9,7 @@ from harness.rpc import Closed, Rpc, RpcError
 VALID = {
     "refs": ["echo:x"],
     "base_url": "http://127.0.0.1:9/v1",
-    "name": "echo", "provider": "echo", "ref": "echo:echo", "text": "x", "set": {"enabled": True}, "model": "echo", "nick": "nick",
+    "name": "echo", "team": "acme", "signer": "x", "url": "https://team.example/x", "provider": "echo", "ref": "echo:echo", "text": "x", "set": {"enabled": True}, "model": "echo", "nick": "nick",
     "msgid": 1, "limit_microusd": 1, "path": "/nowhere/b.tar", "new": "correct horse", "type": "key-file", "stream": 1, "id": 1, "duration_ms": 60000, "secret": "sk-0123456789abcdefghij",
 }
 WRONG = {

@@ -535,3 +535,25 @@ def test_only_the_sections_that_are_asked_for(alice, bob, provider):
     path = seal(alice, "--section", "nicknames")
     text = path.read_text()
     assert "fast: lab:m1" in text and "base_url" not in text
+
+
+def test_team_keys_follow_a_rekey(alice, bob, provider):
+    add_lab(alice, provider.url)
+    mine, who = fingerprint(alice), team_id(bob)
+    add(bob, seal(alice, "--key", "lab", "--for", who), alice, check=0)
+    for d in (alice, bob):
+        d.mpc("vault", "rekey", check=0)
+        d.restart()
+    assert fingerprint(alice) == mine and team_id(bob) == who
+    said = bob.mpc("team", "add", seal(alice, "--key", "lab", "--for", who), check=0)
+    assert "with 1 key for you" in said.out
+    ask(bob, "lab:m1")
+    assert provider.chats[-1].header("authorization") == f"Bearer {KEY}"
+
+
+def test_only_stored_keys_are_shared(alice, bob, provider):
+    add_lab(alice, provider.url, key=None)
+    with alice.rpc() as c:
+        c.call("key.set", provider="lab", source={"command": "echo " + KEY})
+    r = alice.mpc("team", "seal", "x", "--team", "acme", "--key", "lab", "--for", team_id(bob), check=1)
+    assert "only stored keys are shared" in r.err

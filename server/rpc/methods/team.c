@@ -24,7 +24,7 @@ rpc_team_id(struct rpc_request *req)
 
 	if (!team_me(parts->team, &me)) {
 		made = true;
-		if ((r = changes_begin(parts->changes, &err)) != 0)
+		if (changes_begin(parts->changes, &err) != 0)
 			return rpc_fail_err(req, &err);
 		if ((r = team_make_me(parts->team, &err)) != 0)
 			changes_rollback(parts->changes);

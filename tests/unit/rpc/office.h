@@ -134,7 +134,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	p->prompts = prompts_new(p->loop);
 	MUST((o->worker = worker_new(p->loop)) != NULL);
 	p->keeper = keeper_new(&(struct keeper_parts){ p->loop, o->worker, p->store, p->vault, p->changes,
-	    p->settings, p->providers, p->credentials });
+	    p->settings, p->providers, p->credentials, p->team });
 	o->server = rpc_server_new(p, patience);
 }
 

@@ -23,7 +23,7 @@ keeping_begin(struct keeping *k)
 	k->worker = worker_new(k->w.loop);
 	assert_non_null(k->worker);
 	k->keeper = keeper_new(&(struct keeper_parts){ k->w.loop, k->worker, k->w.store, k->w.vault,
-	    k->w.changes, k->w.settings, k->w.ps, k->w.cs });
+	    k->w.changes, k->w.settings, k->w.ps, k->w.cs, k->w.team });
 }
 
 static inline void
