@@ -82,6 +82,8 @@ print_command(const struct command *c)
 	return 0;
 }
 
+#define HELP_COLUMNS 78
+
 static void
 print_group(enum command_group g, const char *title)
 {
@@ -92,6 +94,10 @@ print_group(enum command_group g, const char *title)
 
 		if (c->group != g)
 			continue;
+		if (column > 12 && column + 2 + (int)strlen(c->name) > HELP_COLUMNS) {
+			printf(",\n");
+			column = printf("%12s", "");
+		}
 		column += printf("%s%s", column > 12 ? ", " : "", c->name);
 	}
 	putchar('\n');
