@@ -17,6 +17,7 @@
 #include "server/call/call.h"
 #include "server/call/cooldowns.h"
 #include "server/call/freshen.h"
+#include "server/call/key_command.h"
 #include "server/call/key_reader.h"
 #include "server/call/mint.h"
 #include "server/call/probe.h"
@@ -311,6 +312,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	    o->test_timeout_ms);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
+	key_command_serve(p->upstream, p->keeper);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger,
 	    p->purses);
@@ -404,6 +406,7 @@ daemon_free(struct daemon *d)
 	waiting_free(d->waiting);
 	windows_free(d->windows);
 	purses_free(p->purses);
+	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);
 	key_reader_free(d->key_reader);
 	routes_free(p->routes);
@@ -446,6 +449,7 @@ daemon_run(struct daemon *d)
 	int r;
 
 	look_around(d); /* begins with the loop: nobody waits for it */
+	keeper_start(d->parts.keeper); /* nor for this */
 	manager_tell(d->notify_socket, "READY=1");
 	log_info("ready", LOG_TEXT("version", MPD_VERSION), LOG_TEXT("socket", d->paths.socket));
 	r = loop_run(d->loop);

@@ -12,6 +12,7 @@
 #include "client/term.h"
 
 #define TRIES 3
+#define TRYING "trying the passphrase"
 
 int
 vault_look(struct app *a, struct vault_view *v)
@@ -31,6 +32,8 @@ vault_look(struct app *a, struct vault_view *v)
 
 		if (value_equals(value_get(s, "type"), "passphrase"))
 			v->passphrase = true;
+		else if (value_equals(value_get(s, "type"), "command"))
+			v->command = true;
 		else if (value_equals(value_get(s, "type"), "key-file"))
 			v->key_file = value_int(value_get(s, "id"), 0);
 	}
@@ -153,9 +156,9 @@ say_opened(struct app *a, const struct value *result)
 	return 0;
 }
 
-/* e NULL: with what needs no passphrase. 0 or MP_E_... */
+/* e NULL: with what needs no passphrase. waiting: what it takes, for people. 0 or MP_E_... */
 static int
-try_unlock(struct app *a, const struct entry *e, struct error *err)
+try_unlock(struct app *a, const struct entry *e, const char *waiting, struct error *err)
 {
 	struct pack *p = link_begin_secret(a, "vault.unlock");
 	const struct value *result;
@@ -164,7 +167,7 @@ try_unlock(struct app *a, const struct entry *e, struct error *err)
 	if (e != NULL)
 		pack_passphrase(p, "passphrase", e->bytes, e->len);
 	link_long(a);
-	a->waiting = e != NULL ? "trying the passphrase" : NULL;
+	a->waiting = waiting;
 	r = link_try(a, &result, err);
 	a->waiting = NULL;
 	return r == 0 ? say_opened(a, result) : r;
@@ -180,7 +183,7 @@ unlock_by_terminal(struct app *a)
 	for (int i = 0; i < TRIES; i++) {
 		if ((r = passphrase_ask(a, "Passphrase: ", &e)) != 0)
 			return r;
-		r = try_unlock(a, &e, &err);
+		r = try_unlock(a, &e, TRYING, &err);
 		entry_clear(&e);
 		if (r != MP_E_NOT_PERMITTED)
 			return r == 0 ? 0 : link_fail(a, &err);
@@ -204,15 +207,17 @@ cmd_unlock(struct app *a)
 	if (fd >= 0) {
 		if ((r = passphrase_read(a, fd, &e)) != 0)
 			return r;
-		r = try_unlock(a, &e, &err);
+		r = try_unlock(a, &e, TRYING, &err);
 		entry_clear(&e);
 		return r == 0 ? 0 : link_fail(a, &err);
 	}
 	if ((r = vault_look(a, &v)) != 0)
 		return r;
 	/* nobody is asked for what is not needed */
-	if (try_unlock(a, NULL, &err) == 0)
+	if (try_unlock(a, NULL, v.command ? "asking the command" : NULL, &err) == 0)
 		return 0;
+	if (v.passphrase && v.command)
+		note(a, "%s", err.message);
 	return v.passphrase ? unlock_by_terminal(a) : link_fail(a, &err);
 }
 
@@ -304,13 +309,24 @@ vault_remove(struct app *a)
 static int
 vault_add(struct app *a)
 {
-	const char *type = args_word(&a->args, 1);
+	const char *type = args_word(&a->args, 1), *command = args_word(&a->args, 2);
 	const struct value *result;
+	struct pack *p;
 	int r;
 
 	if (type == NULL)
-		return fail_usage(a, "vault add needs a kind: key-file, systemd-credential or keyring");
-	pack_kv_str(link_begin(a, "vault.add_slot"), "type", type);
+		return fail_usage(a,
+		    "vault add needs a kind: key-file, systemd-credential, keyring or command");
+	if ((strcmp(type, "command") == 0) != (command != NULL))
+		return fail_usage(a,
+		    "vault add command needs the command, as one word; other kinds take none");
+	p = link_begin(a, "vault.add_slot");
+	pack_kv_str(p, "type", type);
+	if (command != NULL) {
+		pack_kv_str(p, "command", command);
+		link_long(a);
+		a->waiting = "asking the command";
+	}
 	if ((r = link_end(a, &result)) != 0)
 		return r;
 	if (a->form == FORM_JSON) {
@@ -380,7 +396,7 @@ cmd_vault(struct app *a)
 	if (strcmp(sub, "remove") == 0)
 		return (r = no_more_words(a, 2)) != 0 || (r = link_open(a)) != 0 ? r : vault_remove(a);
 	if (strcmp(sub, "add") == 0)
-		return (r = no_more_words(a, 2)) != 0 || (r = link_open(a)) != 0 ? r : vault_add(a);
+		return (r = no_more_words(a, 3)) != 0 || (r = link_open(a)) != 0 ? r : vault_add(a);
 	if (strcmp(sub, "rekey") == 0)
 		return (r = no_more_words(a, 1)) != 0 || (r = link_open(a)) != 0 ? r : vault_rekey(a);
 	return fail_usage(a, "vault knows status, add, remove and rekey");

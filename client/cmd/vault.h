@@ -13,7 +13,7 @@ struct value;
 
 /* What is known of the vault, beyond the reply that said it. */
 struct vault_view {
-	bool locked, passphrase;
+	bool locked, passphrase, command;
 	int64_t key_file; /* its slot, 0 = none */
 	const char *why;
 };

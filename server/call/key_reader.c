@@ -3,22 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "protocol/base/str.h"
 #include "server/base/log.h"
-#include "server/upstream/program.h"
+#include "server/call/key_command.h"
 #include "server/upstream/transfer.h"
 
 #define KEEP_MS (INT64_C(10) * 60 * 1000)
-/* Somebody may have to type a passphrase for it. */
-#define COMMAND_MS 60000
-#define OUTPUT_BYTES ((uint64_t)64 << 10)
-
-/* Beside what every program gets (THREATS.md section 8): where password programs look for their things
- * and for the person. A name that ends with "_" stands for all that begin so. */
-static const char *const wanted[] = { "GNUPGHOME", "PASSWORD_STORE_", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY",
-	"WAYLAND_DISPLAY", "XAUTHORITY", "SSH_AUTH_SOCK" };
 
 struct key_wait {
 	struct reading *of;
@@ -36,8 +27,7 @@ struct reading {
 	char *text;
 	struct key_wait *waits;
 	struct loop_deferred step; /* begins it */
-	struct transfer *command;
-	const char **environment; /* of the command; its texts are the process's own */
+	struct key_command *command;
 	struct secret *value;
 };
 
@@ -62,13 +52,12 @@ reading_unlink(struct reading *r)
 	*at = r->next;
 }
 
-/* No wait is left; its transfer has ended or is cancelled. */
+/* No wait is left; its command has ended or is cancelled. */
 static void
 reading_free(struct reading *r)
 {
 	loop_defer_cancel(r->owner->loop, &r->step);
 	secret_free(r->value);
-	free(r->environment);
 	free(r->id);
 	free(r->provider);
 	free(r->label);
@@ -127,97 +116,17 @@ reading_conclude(struct reading *r, struct error *err)
 	reading_free(r);
 }
 
-/* ---- a command ---- */
+/* ---- reading ---- */
 
 static void
-on_body(void *arg, struct slice body)
+on_command(void *arg, struct secret *line, const struct error *why)
 {
 	struct reading *r = arg;
-	struct slice key;
-
-	if (key_source_value(body, &key))
-		r->value = secret_new(key.data, key.len);
-}
-
-static void
-on_frame(void *arg, const struct frame *f)
-{
-	(void)arg;
-	(void)f;
-}
-
-static void
-on_end(void *arg, const struct failure *f)
-{
-	struct reading *r = arg;
-	struct error err = ERROR_INIT;
+	struct error err = *why;
 
 	r->command = NULL;
-	if (f->class != FAILURE_NONE) {
-		secret_free(r->value);
-		r->value = NULL;
-		error_set(&err, MP_E_NO_CREDENTIAL, "%s", f->message);
-	} else if (r->value == NULL) {
-		error_set(&err, MP_E_NO_CREDENTIAL, "the first line it wrote is no key%s%s",
-		    f->message[0] != '\0' ? ": " : "", f->message);
-	}
+	r->value = line;
 	reading_conclude(r, &err);
-}
-
-static const struct transfer_callbacks callbacks = { NULL, on_frame, on_body, on_end };
-
-static bool
-is_wanted(const char *variable)
-{
-	for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-		size_t n = strlen(wanted[i]);
-
-		if (strncmp(variable, wanted[i], n) == 0 && (wanted[i][n - 1] == '_' || variable[n] == '='))
-			return true;
-	}
-	return false;
-}
-
-static const char **
-environment_make(void)
-{
-	const char **out;
-	size_t n = 0;
-
-	for (char **at = environ; at != NULL && *at != NULL; at++)
-		n += is_wanted(*at);
-	out = xcalloc(n + 1, sizeof *out);
-	n = 0;
-	for (char **at = environ; at != NULL && *at != NULL; at++)
-		if (is_wanted(*at))
-			out[n++] = *at;
-	return out;
-}
-
-static int
-run(struct reading *r, struct error *err)
-{
-	struct endpoint to = { .output_bytes = OUTPUT_BYTES, .first_byte_ms = COMMAND_MS,
-		.silence_ms = COMMAND_MS, .total_ms = COMMAND_MS };
-	struct wire_request wire;
-	struct key_words words;
-	int code;
-
-	if ((code = key_words_split(r->text, &words, err)) != 0)
-		return code;
-	wire_request_init(&wire);
-	for (size_t i = 1; i < words.count; i++)
-		wire_request_argument(&wire, words.of[i]);
-	r->environment = environment_make();
-	wire.program = "the command";
-	wire.environment = r->environment;
-	wire.aside = true;
-	to.program = words.of[0];
-	r->command = transfer_start(r->owner->upstream, CARRIER_CHILD, FRAMING_NDJSON, &to, &wire,
-	    &callbacks, r, err);
-	wire_request_clear(&wire);
-	key_words_clear(&words);
-	return r->command != NULL ? 0 : err->code;
 }
 
 static void
@@ -228,7 +137,8 @@ begin(void *arg)
 
 	switch (r->kind) {
 	case KEY_COMMAND:
-		if (run(r, &err) == 0)
+		r->command = key_command_start(r->owner->upstream, r->text, on_command, r, &err);
+		if (r->command != NULL)
 			return;
 		break;
 	case KEY_ENV:
@@ -293,7 +203,7 @@ cancel(struct key_wait *w)
 			continue;
 		/* nobody wants it any more */
 		if (r->command != NULL)
-			transfer_cancel(r->command);
+			key_command_cancel(r->command);
 		reading_unlink(r);
 		reading_free(r);
 		return;
@@ -336,33 +246,11 @@ key_reader_free(struct key_reader *k)
 int
 key_reader_prepare(enum key_source_kind kind, const char *text, char **out, struct error *err)
 {
-	struct failure why = FAILURE_INIT;
-	struct key_words words;
-	char *path;
 	int r;
 
-	if ((r = key_source_check(kind, text, err)) != 0)
-		return r;
-	if (kind != KEY_COMMAND) {
+	if (kind == KEY_COMMAND)
+		return key_command_prepare(text, out, err);
+	if ((r = key_source_check(kind, text, err)) == 0)
 		*out = xstrdup(text);
-		return 0;
-	}
-	if ((r = key_words_split(text, &words, err)) != 0)
-		return r;
-	if (words.of[0][0] != '/' && strchr(words.of[0], '/') != NULL) {
-		key_words_clear(&words);
-		return error_field(err, "source", "the command's program is a name or a full path");
-	}
-	path = program_find(words.of[0], words.of[0][0] == '/' ? words.of[0] : NULL, &why);
-	if (path == NULL) {
-		r = error_field(err, "source", "%s", why.message);
-	} else if ((*out = key_words_replace(&words, text, path)) == NULL ||
-	    strlen(*out) > KEY_SOURCE_MAX_BYTES) {
-		free(*out);
-		*out = NULL;
-		r = error_field(err, "source", "the command is too long, or its path has a quote");
-	}
-	free(path);
-	key_words_clear(&words);
 	return r;
 }

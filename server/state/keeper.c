@@ -128,6 +128,7 @@ keeper_free(struct keeper *k)
 {
 	if (k == NULL)
 		return;
+	keeper_use_commands(k, NULL);
 	while (k->first != NULL)
 		keeper_ask_cancel(k->first);
 	changes_unsubscribe(k->p.changes, k);

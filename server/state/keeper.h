@@ -40,6 +40,21 @@ struct keeper *keeper_new(const struct keeper_parts *parts);
 /* Cancels what runs. The worker must be freed first: it calls back. NULL is harmless. */
 void keeper_free(struct keeper *k);
 
+/* Runs commands whose first line is a key: what programs need lies above of here. The functions are those of
+ * server/call/key_command.h. */
+struct key_command;
+struct command_runner {
+	struct key_command *(*start)(void *arg, const char *command,
+	    void (*ended)(void *ended_arg, struct secret *line, const struct error *err), void *ended_arg,
+	    struct error *err);
+	void (*cancel)(struct key_command *command);
+	void *arg;
+};
+/* Commands are run by it from now on; with NULL none is, and those that run are ended. */
+void keeper_use_commands(struct keeper *k, const struct command_runner *runner);
+/* Asks the command that opens the keys, when there is one and nothing else has opened them. */
+void keeper_start(struct keeper *k);
+
 /* Called whenever the keys were wiped. */
 void keeper_on_lock(struct keeper *k, void (*locked)(void *arg), void *arg);
 
@@ -66,6 +81,15 @@ struct keeper_ask *keeper_passwd(struct keeper *k, const struct secret *old, con
  * another one, too. The vault must be open; passphrase: of its slot, NULL when there is none.
  * MP_E_INVALID_STATE names a slot that cannot follow now; the rest as of keeper_unlock. */
 struct keeper_ask *keeper_rekey(struct keeper *k, const struct secret *passphrase,
+    const struct keeper_cause *cause, keeper_done *done, void *arg, struct error *err);
+/* With the command of its slot; all that ask meanwhile share its run. MP_E_LOCKED: it failed;
+ * MP_E_NOT_PERMITTED: it gives another key; MP_E_NOT_FOUND: there is no such slot; MP_E_TAMPERED;
+ * MP_E_BUSY. */
+struct keeper_ask *keeper_unlock_command(struct keeper *k, const struct keeper_cause *cause,
+    keeper_done *done, void *arg, struct error *err);
+/* A slot for a command whose program is a full path. It is run twice: what differs is refused
+ * (MP_E_INVALID_PARAMS, as when it fails). The rest as of vault_add_slot. */
+struct keeper_ask *keeper_add_command(struct keeper *k, const char *command,
     const struct keeper_cause *cause, keeper_done *done, void *arg, struct error *err);
 /* Keys that the last rekey left as they were, because they do not open. */
 size_t keeper_unreadable(const struct keeper *k);

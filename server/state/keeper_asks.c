@@ -11,9 +11,11 @@
 #define WAIT_FIRST_MS 1000
 #define WAIT_MOST_MS 30000
 
-static void
-ask_free(struct keeper_ask *ask)
+void
+keeper_ask_free(struct keeper_ask *ask)
 {
+	secret_free(ask->line);
+	free(ask->text);
 	secret_free(ask->old);
 	secret_free(ask->fresh);
 	secret_free(ask->master);
@@ -44,7 +46,7 @@ finish(struct keeper_ask *ask)
 	unlink_ask(ask);
 	if (!ask->cancelled)
 		ask->done(ask->arg, &ask->err);
-	ask_free(ask);
+	keeper_ask_free(ask);
 }
 
 static void
@@ -121,7 +123,7 @@ static int
 put_passphrase(struct keeper_ask *ask)
 {
 	struct keeper *k = ask->keeper;
-	const struct slot_spec spec = { SLOT_PASSPHRASE, &ask->derivation, ask->key, ask->master };
+	const struct slot_spec spec = { SLOT_PASSPHRASE, &ask->derivation, ask->key, ask->master, NULL };
 	int r;
 
 	if ((r = changes_begin(k->p.changes, &ask->err)) != 0)
@@ -208,6 +210,14 @@ keeper_turn(void *arg)
 	int64_t wait = keeper_wait_ms(k);
 
 	/* those that a lock has overtaken do not wait for their turn */
+	for (struct keeper_ask *a = k->apart; a != NULL; a = a->next) {
+		if (!a->overtaken)
+			continue;
+		error_set(&a->err, MP_E_LOCKED, "the keys were locked meanwhile");
+		loop_timer_start(k->turn, 0);
+		keeper_apart_end(a);
+		return; /* the turn comes again */
+	}
 	for (struct keeper_ask *a = k->first, *next; a != NULL; a = next) {
 		next = a->next;
 		if (!a->overtaken || a->running)
@@ -230,8 +240,8 @@ copy(const struct secret *s)
 	return s != NULL ? secret_new(secret_bytes(s), secret_len(s)) : NULL;
 }
 
-static struct keeper_ask *
-ask_new(struct keeper *k, const struct secret *old, const struct secret *fresh,
+struct keeper_ask *
+keeper_ask_new(struct keeper *k, const struct secret *old, const struct secret *fresh,
     const struct keeper_cause *cause, struct error *err)
 {
 	struct keeper_ask *ask;
@@ -248,15 +258,15 @@ ask_new(struct keeper *k, const struct secret *old, const struct secret *fresh,
 	ask->method = xstrdup(cause->method);
 	ask->client = xstrdup(cause->client);
 	if ((old != NULL && ask->old == NULL) || (fresh != NULL && ask->fresh == NULL)) {
-		ask_free(ask);
+		keeper_ask_free(ask);
 		error_set(err, MP_E_INTERNAL, "no locked memory for the passphrase");
 		return NULL;
 	}
 	return ask;
 }
 
-static struct keeper_ask *
-enqueue(struct keeper_ask *ask, keeper_done *done, void *arg)
+struct keeper_ask *
+keeper_ask_enqueue(struct keeper_ask *ask, keeper_done *done, void *arg)
 {
 	struct keeper *k = ask->keeper;
 
@@ -279,10 +289,10 @@ keeper_unlock(struct keeper *k, const struct secret *passphrase, const struct ke
 	struct keeper_ask *ask;
 
 	if (vault_passphrase(k->p.vault, &ignored, err) != 0 ||
-	    (ask = ask_new(k, passphrase, NULL, cause, err)) == NULL)
+	    (ask = keeper_ask_new(k, passphrase, NULL, cause, err)) == NULL)
 		return NULL;
 	ask->kind = ASK_UNLOCK;
-	return enqueue(ask, done, arg);
+	return keeper_ask_enqueue(ask, done, arg);
 }
 
 struct keeper_ask *
@@ -303,11 +313,11 @@ keeper_passwd(struct keeper *k, const struct secret *old, const struct secret *f
 		return NULL;
 	}
 	if ((old != NULL && vault_passphrase(k->p.vault, &ignored, err) != 0) ||
-	    (ask = ask_new(k, old, fresh, cause, err)) == NULL)
+	    (ask = keeper_ask_new(k, old, fresh, cause, err)) == NULL)
 		return NULL;
 	ask->kind = ASK_PASSWD;
 	ask->step = old != NULL ? STEP_OLD : STEP_FRESH;
-	return enqueue(ask, done, arg);
+	return keeper_ask_enqueue(ask, done, arg);
 }
 
 struct keeper_ask *
@@ -328,18 +338,22 @@ keeper_rekey(struct keeper *k, const struct secret *passphrase, const struct kee
 		return NULL;
 	}
 	if ((passphrase != NULL && vault_passphrase(k->p.vault, &ignored, err) != 0) ||
-	    (ask = ask_new(k, passphrase, passphrase, cause, err)) == NULL)
+	    (ask = keeper_ask_new(k, passphrase, passphrase, cause, err)) == NULL)
 		return NULL;
 	ask->kind = ASK_REKEY;
 	ask->step = needed ? STEP_OLD : STEP_AT_ONCE;
-	return enqueue(ask, done, arg);
+	if (vault_has_slot(k->p.vault, SLOT_COMMAND))
+		return keeper_ask_command_first(ask, done, arg, err);
+	return keeper_ask_enqueue(ask, done, arg);
 }
 
 void
 keeper_ask_cancel(struct keeper_ask *ask)
 {
 	ask->cancelled = true;
-	if (!ask->running)
+	if (ask->apart)
+		keeper_apart_end(ask);
+	else if (!ask->running)
 		finish(ask);
 }
 
@@ -358,6 +372,9 @@ keeper_overtake(struct keeper *k)
 		a->overtaken = true;
 		secret_free(a->master);
 		a->master = NULL;
+		secret_free(a->line);
+		a->line = NULL;
 	}
+	keeper_apart_overtake(k);
 	loop_timer_start(k->turn, 0);
 }

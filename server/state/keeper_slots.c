@@ -71,7 +71,7 @@ keeper_rekey_now(struct keeper_ask *ask)
 	if (credentials_rekey(k->p.credentials, &k->unreadable, err) != 0 ||
 	    team_rekey(k->p.team, err) != 0 ||
 	    vault_next_write_slots(v, passphrase ? &ask->derivation : NULL, passphrase ? ask->key : NULL,
-	        err) != 0) {
+	        ask->line, err) != 0) {
 		changes_rollback(k->p.changes);
 		vault_next_drop(v);
 		return;

@@ -14,6 +14,7 @@
 #define SLOT_PASSPHRASE "passphrase"
 #define SLOT_CREDENTIAL "systemd-credential"
 #define SLOT_KEYRING "keyring"
+#define SLOT_COMMAND "command" /* its source: the command that prints its secret */
 #define SLOT_SALT_BYTES 16
 #define SLOT_SOURCE_MAX_BYTES 1024
 

@@ -1,4 +1,4 @@
-/* source.h - keys of slots that another keeper of secrets gives: a systemd credential, a command.
+/* source.h - keys of slots that another keeper of secrets gives: a systemd credential, a helper command.
  *
  * What they give is random, not thought up by a person, so it is hashed with the slot's salt and not
  * stretched; what is too short to be random is refused. */

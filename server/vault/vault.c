@@ -82,6 +82,8 @@ vault_take_keys(struct vault *v, struct vault_keys *keys, const char *opened_by)
 void
 vault_stay_locked(struct vault *v, const struct error *why)
 {
+	if (v->keys != NULL)
+		return;
 	snprintf(v->why, sizeof v->why, "%s%s%s", why->message, why->hint[0] != '\0' ? "; " : "",
 	    why->hint);
 }

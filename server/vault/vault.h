@@ -1,7 +1,8 @@
 /* vault.h - the master key, what wraps it, and sealing (THREATS.md sections 3 and 4).
  *
  * A random master key seals every credential through a subkey; key slots in state.db wrap the master key,
- * each with a key of its own source: a key file in a folder of its own below the data folder, a passphrase.
+ * each with a key of its own source: a key file in a folder of its own below the data folder, a passphrase,
+ * a command of the user's.
  * Whoever opens one slot has the master key. It, its subkeys and every opened secret live in locked memory;
  * locking wipes them. */
 #ifndef SERVER_VAULT_VAULT_H
@@ -42,6 +43,11 @@ void vault_lock(struct vault *v, const char *why);
 int vault_unlock(struct vault *v, const char *type, const struct secret *kek, struct error *err);
 /* The same with everything that opens without a person and without waiting; err says why nothing does. */
 int vault_unlock_unattended(struct vault *v, struct error *err);
+/* The same with the line that the slot's command wrote: MP_E_NOT_PERMITTED, too, when no key can be made of
+ * it. */
+int vault_unlock_command(struct vault *v, const struct secret *line, struct error *err);
+/* Why it is locked, said better: without effect while it is open. */
+void vault_stay_locked(struct vault *v, const struct error *why);
 /* The kind of slot that opened it; "" while locked. */
 const char *vault_opened_by(const struct vault *v);
 
@@ -94,7 +100,7 @@ bool vault_hash_equals(const unsigned char a[VAULT_HASH_BYTES],
 struct vault_slot {
 	int64_t id;
 	const char *type;
-	const char *where; /* path of the key file; "" otherwise */
+	const char *where; /* path of the key file, the command; "" otherwise */
 	int64_t created_ms;
 };
 void vault_slots(struct vault *v, void (*each)(void *arg, const struct vault_slot *slot), void *arg);
@@ -113,6 +119,7 @@ struct slot_spec {
 	const struct derivation *derivation; /* its salt, and how the key is derived; NULL = not */
 	const struct secret *kek;
 	const struct secret *master; /* NULL = that of the open vault */
+	const char *source;          /* of SLOT_COMMAND, else NULL */
 };
 int vault_put_slot(struct vault *v, const struct slot_spec *spec, struct error *err);
 /* Inside a transaction of the caller. MP_E_NOT_FOUND; MP_E_INVALID_STATE for the last one that can open the
@@ -122,7 +129,14 @@ int vault_remove_slot(struct vault *v, int64_t id, const char **type, struct err
  * caller; vault_add_taken follows after its commit. MP_E_CONFLICT when there is one, MP_E_INVALID_PARAMS for
  * another kind, MP_E_NOT_FOUND and others when the source gives nothing. */
 int vault_add_slot(struct vault *v, const char *type, struct error *err);
+/* Whether the vault is open and has no slot of that kind: 0, MP_E_LOCKED, MP_E_CONFLICT. */
+int vault_may_add(struct vault *v, const char *type, struct error *err);
 int vault_add_taken(struct vault *v, const char *type, struct error *err);
+/* The command of the command's slot; the caller frees it. MP_E_NOT_FOUND without such a slot. */
+int vault_command(struct vault *v, char **command, struct error *err);
+/* That slot, for a command that wrote this line. Inside a transaction of the caller. Errors as of
+ * vault_add_slot; MP_E_NOT_PERMITTED when no key can be made of the line. */
+int vault_add_command(struct vault *v, const char *command, const struct secret *line, struct error *err);
 /* The keyring forgets with a lock, a reboot, its time: when a person has opened the vault it gets a new key.
  * Commits by itself. Harmless without such a slot. */
 void vault_renew_keyring(struct vault *v);
@@ -132,10 +146,10 @@ int vault_forget_source(struct vault *v, const char *type, struct error *err);
  * write the slots; after its commit take, else drop. ---- */
 
 int vault_next_begin(struct vault *v, struct error *err); /* the vault must be open */
-/* derivation, kek: of the passphrase's new slot; NULL when there is none. MP_E_INVALID_STATE names a slot
- * that cannot be written now. */
+/* derivation, kek: of the passphrase's new slot; NULL when there is none. line: what the slot's command wrote
+ * just now; NULL when there is no such slot. MP_E_INVALID_STATE names a slot that cannot be written now. */
 int vault_next_write_slots(struct vault *v, const struct derivation *derivation, const struct secret *kek,
-    struct error *err);
+    const struct secret *line, struct error *err);
 int vault_next_seal(struct vault *v, const struct seal_binding *b, const struct secret *plain,
     struct buf *out);
 void vault_next_fingerprint(struct vault *v, const struct secret *s, char out[9]);

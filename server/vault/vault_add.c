@@ -22,6 +22,18 @@ make_key(struct vault *v, const char *type, struct derivation *d, struct secret 
 }
 
 int
+vault_may_add(struct vault *v, const char *type, struct error *err)
+{
+	if (vault_is_locked(v))
+		return error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(v));
+	if (!vault_has_slot(v, type))
+		return 0;
+	error_set(err, MP_E_CONFLICT, "there is a slot of the kind %s already", type);
+	error_hint(err, "mpc vault shows it");
+	return MP_E_CONFLICT;
+}
+
+int
 vault_add_slot(struct vault *v, const char *type, struct error *err)
 {
 	struct derivation d;
@@ -29,23 +41,44 @@ vault_add_slot(struct vault *v, const char *type, struct error *err)
 	struct secret *kek = NULL;
 	int r;
 
-	if (slot_kind(type) == NULL || strcmp(type, SLOT_PASSPHRASE) == 0)
+	if (slot_kind(type) == NULL || strcmp(type, SLOT_PASSPHRASE) == 0 || strcmp(type, SLOT_COMMAND) == 0)
 		return error_field(err, "type",
-		    "no slot of the kind \"%.32s\" can be added; there are %s, %s and %s", type,
-		    SLOT_KEY_FILE, SLOT_CREDENTIAL, SLOT_KEYRING);
-	if (vault_is_locked(v))
-		return error_set(err, MP_E_LOCKED, "the keys are locked: %s", vault_locked_why(v));
-	if (vault_has_slot(v, type)) {
-		error_set(err, MP_E_CONFLICT, "there is a slot of the kind %s already", type);
-		error_hint(err, "mpc vault shows it");
-		return MP_E_CONFLICT;
-	}
+		    "no slot of the kind \"%.32s\" can be added; there are %s, %s, %s and %s", type,
+		    SLOT_KEY_FILE, SLOT_CREDENTIAL, SLOT_KEYRING, SLOT_COMMAND);
+	if ((r = vault_may_add(v, type, err)) != 0)
+		return r;
 	derivation_new(&d);
 	d.ops = d.mem_bytes = 0;
 	if ((r = make_key(v, type, &d, &kek, err)) == 0) {
 		spec.kek = kek;
 		r = vault_put_slot(v, &spec, err);
 	}
+	secret_free(kek);
+	return r;
+}
+
+int
+vault_command_key(const struct derivation *d, const struct secret *line, struct secret **kek,
+    struct error *err)
+{
+	return source_key(d->salt, secret_bytes(line), secret_len(line), "it", kek, err);
+}
+
+int
+vault_add_command(struct vault *v, const char *command, const struct secret *line, struct error *err)
+{
+	struct derivation d;
+	struct slot_spec spec = { .type = SLOT_COMMAND, .derivation = &d, .source = command };
+	struct secret *kek = NULL;
+	int r;
+
+	derivation_new(&d);
+	d.ops = d.mem_bytes = 0;
+	if ((r = vault_may_add(v, SLOT_COMMAND, err)) != 0 ||
+	    (r = vault_command_key(&d, line, &kek, err)) != 0)
+		return r;
+	spec.kek = kek;
+	r = vault_put_slot(v, &spec, err);
 	secret_free(kek);
 	return r;
 }

@@ -37,7 +37,6 @@ void vault_token_key_load(struct vault *v);
 
 /* Takes keys (not NULL): the vault is open. */
 void vault_take_keys(struct vault *v, struct vault_keys *keys, const char *opened_by);
-void vault_stay_locked(struct vault *v, const struct error *why);
 
 /* The static name of a kind we know; NULL = none. */
 const char *slot_kind(const char *type);
@@ -54,6 +53,9 @@ struct secret *vault_random_key(void);
 int vault_enrol_first(struct vault *v, const struct secret *kek, struct error *err);
 /* The salt of the slot of that kind; its strength may be none. MP_E_NOT_FOUND. */
 int vault_salt(struct vault *v, const char *type, struct derivation *out, struct error *err);
+/* The key of the line that a command wrote, under that salt. MP_E_NOT_PERMITTED when it is too short. */
+int vault_command_key(const struct derivation *d, const struct secret *line, struct secret **kek,
+    struct error *err);
 /* How many slots there are. */
 int vault_count_slots(struct vault *v, int *count, struct error *err);
 

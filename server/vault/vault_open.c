@@ -124,11 +124,29 @@ unlock_keyring(struct vault *v, struct error *err)
 	return r;
 }
 
+int
+vault_unlock_command(struct vault *v, const struct secret *line, struct error *err)
+{
+	struct secret *kek = NULL;
+	struct derivation d;
+	int r;
+
+	if ((r = vault_salt(v, SLOT_COMMAND, &d, err)) == 0 &&
+	    (r = vault_command_key(&d, line, &kek, err)) == 0 &&
+	    (r = vault_unlock(v, SLOT_COMMAND, kek, err)) == MP_E_NOT_PERMITTED)
+		error_set(err, r, "it gives another key than it did when its slot was made");
+	secret_free(kek);
+	return r;
+}
+
 static int
 needs_person(struct vault *v, struct error *err)
 {
 	if (vault_has_slot(v, SLOT_PASSPHRASE)) {
 		error_set(err, MP_E_LOCKED, "a passphrase opens them");
+		error_hint(err, "mpc unlock");
+	} else if (vault_has_slot(v, SLOT_COMMAND)) {
+		error_set(err, MP_E_LOCKED, "the command that opens them was not asked");
 		error_hint(err, "mpc unlock");
 	} else {
 		error_set(err, MP_E_LOCKED, "no key slot is of a kind that this version knows");

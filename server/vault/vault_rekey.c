@@ -100,11 +100,13 @@ vault_next_generation(const struct vault *v)
 
 /* ---- the slots ---- */
 
+struct slot_entry {
+	int64_t id;
+	char *type, *source;
+};
+
 struct slot_list {
-	struct {
-		int64_t id;
-		char *type;
-	} of[16];
+	struct slot_entry of[16];
 	size_t count;
 	bool more;
 };
@@ -119,13 +121,28 @@ note_slot(void *arg, const struct key_slot_row *row)
 		return;
 	}
 	l->of[l->count].id = row->id;
+	l->of[l->count].source = xstrdup(row->source);
 	l->of[l->count++].type = xstrdup(row->type);
+}
+
+static int
+kek_of(const char *type, const struct derivation *d, const struct secret *line, struct secret **kek,
+    struct error *err)
+{
+	if (strcmp(type, SLOT_CREDENTIAL) == 0)
+		return source_credential(d->salt, kek, err);
+	if (strcmp(type, SLOT_COMMAND) != 0)
+		return error_set(err, MP_E_INVALID_STATE, "it is of a kind that this version does not know");
+	if (line == NULL)
+		return error_set(err, MP_E_INVALID_STATE, "its command was not asked");
+	return vault_command_key(d, line, kek, err);
 }
 
 /* The key that wraps the slot from now on. A source that cannot change gives the same secret under another
  * salt, once it is proven to be the one. */
 static int
-next_kek(struct vault *v, const char *type, struct derivation *d, struct secret **kek, struct error *err)
+next_kek(struct vault *v, const char *type, struct derivation *d, const struct secret *line,
+    struct secret **kek, struct error *err)
 {
 	struct secret *now = NULL;
 	struct derivation old;
@@ -141,20 +158,19 @@ next_kek(struct vault *v, const char *type, struct derivation *d, struct secret 
 			v->next_keyring = secret_new(secret_bytes(*kek), secret_len(*kek));
 		return v->next_keyring != NULL ? 0 : error_set(err, MP_E_INTERNAL, "no locked memory");
 	}
-	if (strcmp(type, SLOT_CREDENTIAL) != 0)
-		return error_set(err, MP_E_INVALID_STATE, "it is of a kind that this version does not know");
-	if ((r = vault_salt(v, type, &old, err)) == 0 && (r = source_credential(old.salt, &now, err)) == 0 &&
+	if ((r = vault_salt(v, type, &old, err)) == 0 && (r = kek_of(type, &old, line, &now, err)) == 0 &&
 	    (r = vault_check(v, type, now, NULL, err)) == 0)
-		r = source_credential(d->salt, kek, err);
+		r = kek_of(type, d, line, kek, err);
 	secret_free(now);
 	return r;
 }
 
 static int
-write_slot(struct vault *v, int64_t id, const char *type, const struct derivation *derivation,
-    const struct secret *passphrase, struct error *err)
+write_slot(struct vault *v, const struct slot_entry *slot, const struct derivation *derivation,
+    const struct secret *passphrase, const struct secret *line, struct error *err)
 {
-	struct slot_spec spec = { .type = type };
+	const char *type = slot->type;
+	struct slot_spec spec = { .type = type, .source = slot->source };
 	struct secret *kek = NULL;
 	struct error why = ERROR_INIT;
 	struct derivation d;
@@ -167,16 +183,16 @@ write_slot(struct vault *v, int64_t id, const char *type, const struct derivatio
 		if (passphrase == NULL)
 			return error_field(err, "passphrase", "the passphrase is needed for its slot");
 		spec.derivation = derivation;
-	} else if (next_kek(v, type, &d, &kek, &why) != 0) {
-		error_set(err, MP_E_INVALID_STATE, "slot %lld (%s) cannot follow: %s", (long long)id, type,
-		    why.message);
+	} else if (next_kek(v, type, &d, line, &kek, &why) != 0) {
+		error_set(err, MP_E_INVALID_STATE, "slot %lld (%s) cannot follow: %s", (long long)slot->id,
+		    type, why.message);
 		error_hint(err, "make what opens it available, or remove it: mpc vault remove %lld",
-		    (long long)id);
+		    (long long)slot->id);
 		return MP_E_INVALID_STATE;
 	}
 	spec.kek = kek != NULL ? kek : passphrase;
 	secret_show(v->next->master);
-	r = vault_write_slot(v, &spec, v->next->master, id, v->next->generation);
+	r = vault_write_slot(v, &spec, v->next->master, slot->id, v->next->generation);
 	secret_hide(v->next->master);
 	secret_free(kek);
 	return r == 0 ? 0 : error_set(err, r, "the key slots cannot be stored in %s", store_path(v->store));
@@ -184,7 +200,7 @@ write_slot(struct vault *v, int64_t id, const char *type, const struct derivatio
 
 int
 vault_next_write_slots(struct vault *v, const struct derivation *derivation, const struct secret *kek,
-    struct error *err)
+    const struct secret *line, struct error *err)
 {
 	struct slot_list l = { .count = 0 };
 	int r = store_key_slot_each(v->store, note_slot, &l);
@@ -195,11 +211,13 @@ vault_next_write_slots(struct vault *v, const struct derivation *derivation, con
 		r = error_set(err, MP_E_TOO_MANY, "there are too many key slots in %s",
 		    store_path(v->store));
 	for (size_t i = 0; i < l.count && r == 0; i++)
-		r = write_slot(v, l.of[i].id, l.of[i].type, derivation, kek, err);
+		r = write_slot(v, &l.of[i], derivation, kek, line, err);
 	if (r == 0 && (r = store_token_key(v)) != 0)
 		error_set(err, r, "the key of tokens cannot be stored in %s", store_path(v->store));
-	for (size_t i = 0; i < l.count; i++)
+	for (size_t i = 0; i < l.count; i++) {
 		free(l.of[i].type);
+		free(l.of[i].source);
+	}
 	return r;
 }
 

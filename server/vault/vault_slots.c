@@ -21,6 +21,7 @@ static const struct {
 	{ SLOT_KEY_FILE, true, true },
 	{ SLOT_PASSPHRASE, false, true },
 	{ SLOT_CREDENTIAL, true, true },
+	{ SLOT_COMMAND, true, true },
 	{ SLOT_KEYRING, false, false }, /* what a person opened, over a restart */
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
@@ -153,6 +154,30 @@ vault_salt(struct vault *v, const char *type, struct derivation *out, struct err
 	return l.found ? 0 : error_set(err, MP_E_NOT_FOUND, "the vault has no slot of the kind %s", type);
 }
 
+static void
+take_command(void *arg, const struct key_slot_row *row)
+{
+	char **command = arg;
+
+	if (strcmp(row->type, SLOT_COMMAND) == 0 && *command == NULL)
+		*command = xstrdup(row->source);
+}
+
+int
+vault_command(struct vault *v, char **command, struct error *err)
+{
+	char *found = NULL;
+	int r = unreadable(v, store_key_slot_each(v->store, take_command, &found), err);
+
+	if (r == 0 && found == NULL)
+		r = error_set(err, MP_E_NOT_FOUND, "no command opens the keys");
+	if (r == 0)
+		*command = found;
+	else
+		free(found);
+	return r;
+}
+
 int
 vault_passphrase(struct vault *v, struct derivation *out, struct error *err)
 {
@@ -240,7 +265,7 @@ vault_write_slot(struct vault *v, const struct slot_spec *spec, const struct sec
 	unsigned char salt[SLOT_SALT_BYTES];
 	struct buf wrapped = BUF_INIT;
 	struct key_slot_row row = { .id = id, .type = spec->type, .salt = salt, .salt_len = sizeof salt,
-		.generation = generation, .created_ms = clock_wall_ms() };
+		.generation = generation, .source = spec->source, .created_ms = clock_wall_ms() };
 	int r;
 
 	/* the seal covers its id, which the store would give only afterwards */
@@ -388,7 +413,9 @@ list_slot(void *arg, const struct key_slot_row *row)
 {
 	struct listing *l = arg;
 	bool file = strcmp(row->type, SLOT_KEY_FILE) == 0;
-	struct vault_slot slot = { row->id, row->type, file ? l->v->key_path : "", row->created_ms };
+	bool command = strcmp(row->type, SLOT_COMMAND) == 0;
+	struct vault_slot slot = { row->id, row->type, file ? l->v->key_path : command ? row->source : "",
+		row->created_ms };
 
 	l->each(l->arg, &slot);
 }

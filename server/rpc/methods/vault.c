@@ -1,11 +1,13 @@
 /* vault.c - locking and unlocking the stored keys, and what opens them. No key and no passphrase comes
  * back. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "protocol/base/secret.h"
 #include "protocol/base/str.h"
 #include "server/call/call.h"
+#include "server/call/key_command.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/request.h"
 #include "server/state/keeper.h"
@@ -137,12 +139,24 @@ static struct rpc_answer
 unlock_unattended(struct rpc_request *req)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
+	const struct keeper_cause cause = { "vault.unlock", rpc_client(req) };
 	struct error err = ERROR_INIT;
+	struct asking *a;
 
-	if (keeper_unlock_unattended(parts->keeper, &err) != 0)
+	if (keeper_unlock_unattended(parts->keeper, &err) == 0) {
+		pack_opened(rpc_result(req), parts);
+		return rpc_ok(req);
+	}
+	if (!vault_has_slot(parts->vault, SLOT_COMMAND))
 		return rpc_fail_err(req, &err);
-	pack_opened(rpc_result(req), parts);
-	return rpc_ok(req);
+	a = xcalloc(1, sizeof *a);
+	a->req = req;
+	a->pack = pack_opened;
+	a->ask = keeper_unlock_command(parts->keeper, &cause, on_done, a, &err);
+	if (a->ask != NULL)
+		return rpc_pending(req, on_cancelled, a);
+	free(a);
+	return rpc_fail_err(req, &err);
 }
 
 struct rpc_answer
@@ -240,6 +254,29 @@ rpc_vault_lock(struct rpc_request *req)
 	return rpc_ok(req);
 }
 
+/* It is run before it becomes a slot. */
+static struct rpc_answer
+add_command(struct rpc_request *req, const struct keeper_cause *cause)
+{
+	struct asking *a = xcalloc(1, sizeof *a);
+	struct error err = ERROR_INIT;
+	char *command = NULL;
+
+	a->req = req;
+	a->pack = pack_slots;
+	if (!rpc_has(req, "command"))
+		error_field(&err, "command", "the command is missing");
+	else if (key_command_prepare(rpc_str(req, "command"), &command, &err) != 0)
+		snprintf(err.field, sizeof err.field, "command");
+	else
+		a->ask = keeper_add_command(rpc_parts(req)->keeper, command, cause, on_done, a, &err);
+	free(command);
+	if (a->ask != NULL)
+		return rpc_pending(req, on_cancelled, a);
+	free(a);
+	return rpc_fail_err(req, &err);
+}
+
 struct rpc_answer
 rpc_vault_add_slot(struct rpc_request *req)
 {
@@ -248,6 +285,12 @@ rpc_vault_add_slot(struct rpc_request *req)
 	const char *type = rpc_str(req, "type");
 	struct error err = ERROR_INIT;
 
+	if (type != NULL && strcmp(type, SLOT_COMMAND) == 0)
+		return add_command(req, &cause);
+	if (rpc_has(req, "command")) {
+		error_field(&err, "command", "only a slot of the kind %s has one", SLOT_COMMAND);
+		return rpc_fail_err(req, &err);
+	}
 	if (keeper_add_slot(parts->keeper, type != NULL ? type : "", &cause, &err) != 0)
 		return rpc_fail_err(req, &err);
 	pack_slots(rpc_result(req), parts);
