@@ -200,7 +200,9 @@ def test_apply_is_all_or_nothing_under_kill_9(daemon, rng):
     with daemon.rpc() as c:
         c.call("config.apply", text=texts[1])
     usual, seen, rounds = time.monotonic() - begun, set(), figure(25, 12)
-    for i in range(rounds):
+    for i in range(4 * rounds):
+        if i >= rounds and len(seen) >= 3:
+            break
         with daemon.rpc() as c:
             c.send("config.apply", {"text": texts[i % 2]})
             time.sleep(rng.uniform(0, 1.3 * usual))
@@ -209,6 +211,8 @@ def test_apply_is_all_or_nothing_under_kill_9(daemon, rng):
         now = export(daemon, False)
         assert now in texts, now[:400]
         seen.add((i % 2, texts.index(now)))
+        # a machine that is busy only now and then: the kill comes about where the change is made
+        usual *= 0.85 if now == texts[i % 2] else 1.2
     assert len(seen) >= 3, f"the kills came too early or too late: {seen}"
 
 
