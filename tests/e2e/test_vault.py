@@ -1,7 +1,5 @@
-"""Locking, unlocking and what opens the keys: F29, F30, F104, F107, F114, F117, F118."""
-import ctypes
+"""Locking, unlocking and what opens the keys: F29, F104, F107, F114, F117, F118."""
 import os
-import resource
 import signal
 import sqlite3
 import termios
@@ -10,7 +8,7 @@ import time
 
 import pytest
 
-from harness.daemon import BIN, Terminal, figure, sanitized
+from harness.daemon import BIN, Terminal, figure
 from harness.provider import Wait, chunk, head, piece, stream
 from harness.rpc import RpcError
 
@@ -298,31 +296,6 @@ def test_F114_the_automatic_lock(make_daemon):
         d.clock.sleep(24 * 3600 + 12 * 3600 + 60)
         status = c.call("vault.status")
         assert status["locked"] is True and "open for long" in status["why"]
-
-
-# ---- F30 ----
-
-def without_locked_memory():
-    """Not even root's: the limit is 0 and the capability to pass it is dropped for what is started."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
-    if os.geteuid() == 0:
-        assert ctypes.CDLL(None, use_errno=True).prctl(24, 14, 0, 0, 0) == 0  # PR_CAPBSET_DROP, CAP_IPC_LOCK
-
-
-def test_F30_without_locked_memory_it_works_and_says_so_once(make_daemon, provider):
-    d = make_daemon(start=False)
-    d.start(preexec=without_locked_memory)
-    d.add_provider(provider, key="sk-first-0123456789abcdef")
-    locked = sanitized()  # the sanitizer's mlock does nothing, successfully
-    with d.rpc() as c:
-        assert c.call("sys.info")["memory"]["memory_locked"] is locked
-        assert c.call("vault.status")["memory_locked"] is locked
-        assert c.prompt("x", ref="scripted:m1").ok
-        c.call("vault.lock")
-        c.call("vault.unlock")
-        assert c.prompt("x", ref="scripted:m1").ok
-    assert ("may be swapped out" in d.mpc("doctor").out) is not locked
-    assert d.log().count("memory cannot be locked") == (0 if locked else 1)
 
 
 # ---- F117 ----
