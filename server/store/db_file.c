@@ -12,6 +12,7 @@
 #include "protocol/base/buf.h"
 #include "protocol/base/str.h"
 #include "protocol/sockpath.h"
+#include "server/base/log.h"
 
 #define NAME_BYTES 64
 
@@ -258,6 +259,24 @@ fill_new(const char *path, const struct database *is, struct error *err)
 	return rc == SQLITE_OK ? 0 : db_file_error(path, rc, err);
 }
 
+/* SQLite takes any log of the right name for the database's own: that of one which was moved away would be
+ * played into the new one. */
+static int
+set_log_aside(const struct db_dir *d, const char *file, struct error *err)
+{
+	char name[NAME_BYTES], aside[NAME_BYTES];
+
+	snprintf(name, sizeof name, "%s-wal", file);
+	snprintf(aside, sizeof aside, "%s-wal.old", file);
+	if (renameat(d->fd, name, d->fd, aside) == 0)
+		log_warn("a log without its database was set aside", LOG_TEXT("folder", d->path),
+		    LOG_TEXT("file", aside));
+	else if (errno != ENOENT)
+		return error_set(err, MP_E_STORAGE, "cannot set %s/%s aside: %s", d->path, name,
+		    strerror(errno));
+	return 0;
+}
+
 int
 db_file_create(const struct db_dir *d, const struct database *is, struct error *err)
 {
@@ -277,7 +296,7 @@ db_file_create(const struct db_dir *d, const struct database *is, struct error *
 		unlinkat(d->fd, new_name, 0);
 		goto out;
 	}
-	if ((r = fill_new(path, is, err)) != 0)
+	if ((r = fill_new(path, is, err)) != 0 || (r = set_log_aside(d, is->file, err)) != 0)
 		goto out;
 	if (fsync(fd) != 0 || renameat(d->fd, new_name, d->fd, is->file) != 0 || fsync(d->fd) != 0)
 		r = error_set(err, MP_E_STORAGE, "cannot finish %s: %s", path, strerror(errno));
