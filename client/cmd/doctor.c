@@ -183,6 +183,33 @@ check_state(struct doctor *d, const struct value *info)
 }
 
 static void
+check_databases(struct doctor *d, const struct value *info)
+{
+	static const char fix[] = "make room on the disk, or look after it: it is tried again every second";
+	const char *folder = app_member(d->a, value_get(info, "paths"), "data_dir");
+	const struct value *usage = value_get(info, "usage");
+	bool failing = value_bool(value_get(usage, "failing"), false);
+	long long waiting = value_int(value_get(usage, "waiting"), 0);
+	long long lost = value_int(value_get(usage, "lost"), 0);
+
+	if (value_bool(value_get(info, "read_only"), false))
+		report(d, LEVEL_FAIL, "database", fix, "it cannot be written since an error");
+	else if (failing)
+		report(d, LEVEL_OK, "database", "", "state.db in %s was checked at start and takes writes",
+		    folder);
+	else
+		report(d, LEVEL_OK, "database", "",
+		    "state.db and usage.db in %s were checked at start and take writes", folder);
+	if (failing)
+		report(d, LEVEL_FAIL, "usage", fix,
+		    "usage.db cannot be written: %lld records wait in memory, %lld are lost", waiting, lost);
+	else if (lost > 0)
+		report(d, LEVEL_WARN, "usage", "",
+		    "%lld records are lost: usage.db could not be written for too long; its sums lack them",
+		    lost);
+}
+
+static void
 check_info(struct doctor *d)
 {
 	struct error err = ERROR_INIT;
@@ -201,14 +228,7 @@ check_info(struct doctor *d)
 	report(d, strcmp(version, MPD_VERSION) == 0 ? LEVEL_OK : LEVEL_WARN, "versions",
 	    strcmp(version, MPD_VERSION) == 0 ? "" : "mpc daemon restart", "daemon %s, client %s",
 	    version, MPD_VERSION);
-	if (value_bool(value_get(v, "read_only"), false))
-		report(d, LEVEL_FAIL, "database",
-		    "make room on the disk, or look after it: it is tried again every second",
-		    "it cannot be written since an error");
-	else
-		report(d, LEVEL_OK, "database", "",
-		    "state.db and usage.db in %s were checked at start and take writes",
-		    app_member(d->a, value_get(v, "paths"), "data_dir"));
+	check_databases(d, v);
 	check_state(d, v);
 	check_core(d, pid);
 }

@@ -34,7 +34,7 @@ struct ledger {
 	size_t count, size;
 	int64_t last_id;
 	int64_t lost;
-	bool failing; /* said so */
+	bool failing, losing; /* said so */
 	struct span hour, day;
 	struct {
 		void (*on_row)(void *arg, const struct usage_row *row);
@@ -124,9 +124,11 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 
 	cap_row(&seen);
 	if (l->count >= LEDGER_WAITING_MAX) {
-		if (l->lost++ == 0)
+		l->lost++;
+		if (!l->losing)
 			log_error("usage is not recorded any more: it cannot be written",
 			    LOG_TEXT("path", store_path(l->store)));
+		l->losing = true;
 		return;
 	}
 	if (l->count == l->size) {
@@ -235,8 +237,9 @@ ledger_flush(struct ledger *l)
 		return r;
 	}
 	if (l->failing)
-		log_info("usage is written again", LOG_INT("lost", l->lost));
-	l->failing = false;
+		log_info("usage is written again", LOG_INT("rows", (int64_t)l->count),
+		    LOG_INT("lost", l->lost));
+	l->failing = l->losing = false;
 	loop_timer_stop(l->retry);
 	drop_waiting(l);
 	if (!loop_timer_running(l->sync))
@@ -292,6 +295,18 @@ ledger_free(struct ledger *l)
 	loop_timer_free(l->sync);
 	store_close(l->store);
 	free(l);
+}
+
+bool
+ledger_failing(const struct ledger *l)
+{
+	return l->failing;
+}
+
+int64_t
+ledger_waiting(const struct ledger *l)
+{
+	return (int64_t)l->count;
 }
 
 int64_t

@@ -2,7 +2,7 @@
  *
  * Rows are kept in memory until the end of the turn of the loop and committed together; a commit survives
  * kill -9 at once and a power cut within a second. When the disk is full rows wait, up to
- * LEDGER_WAITING_MAX of them; what is more is counted as lost and said in the log. */
+ * LEDGER_WAITING_MAX of them; what is more is counted as lost and said in the log and by sys.info. */
 #ifndef SERVER_USAGE_LEDGER_H
 #define SERVER_USAGE_LEDGER_H
 
@@ -25,7 +25,10 @@ void ledger_free(struct ledger *l); /* writes what waits */
 void ledger_add(struct ledger *l, const struct usage_row *row);
 /* Writes what waits. 0 or MP_E_...: it goes on waiting. */
 int ledger_flush(struct ledger *l);
-int64_t ledger_lost(const struct ledger *l);
+/* Whether the last try to write failed; it is tried again every second. */
+bool ledger_failing(const struct ledger *l);
+int64_t ledger_waiting(const struct ledger *l); /* rows not written yet */
+int64_t ledger_lost(const struct ledger *l);    /* rows since the start */
 struct store *ledger_store(struct ledger *l); /* for backups; borrowed */
 
 /* Hears of each row when it was added, before it is in the file. At most four. */

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import threading
 import time
@@ -151,6 +152,35 @@ def test_F13_a_full_disk_at_every_write(small_disk, provider):
         s = Scenario(rpc)
         s.held = last
         s.check()
+
+
+def test_F13_usage_waits_for_room(small_disk, provider):
+    """Calls are served on a full disk; their rows are there when it has room again."""
+    d = small_disk
+    configured(d, provider)
+    made, slowest = 0, 0.0
+    with d.rpc() as rpc:
+        for _ in range(3):
+            filler = fill(d.data, 0)
+            for _ in range(200):
+                assert rpc.prompt("hello", ref="scripted:m1").ok
+                made += 1
+                if rpc.call("sys.info")["usage"]["waiting"] >= 5:
+                    break
+            usage = rpc.call("sys.info")["usage"]
+            assert usage["failing"] and usage["waiting"] >= 5 and usage["lost"] == 0, usage
+            filler.unlink()
+            began = time.monotonic()
+            while rpc.call("sys.info")["usage"] != {"failing": False, "waiting": 0, "lost": 0}:
+                assert time.monotonic() - began < SECONDS
+                time.sleep(0.05)
+            slowest = max(slowest, time.monotonic() - began)
+            rpc.call("route.set", ref="echo:after")
+    print(f"{made} calls, slowest recovery {slowest:.2f} s")
+    d.stop()
+    with contextlib.closing(sqlite3.connect(d.data / "usage.db")) as db:
+        assert db.execute("SELECT count(*) FROM attempts").fetchone()[0] == made
+        assert db.execute("SELECT sum(requests) FROM usage_days").fetchone()[0] == made
 
 
 def set_file_limit(daemon, limit):

@@ -15,6 +15,7 @@
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
 #include "server/state/marks.h"
+#include "server/usage/ledger.h"
 #include "server/vault/vault.h"
 
 #define CLIENT_NAME_BYTES 64
@@ -235,6 +236,17 @@ pack_paths(struct pack *p, const struct paths *paths)
 	pack_map_end(p);
 }
 
+static void
+pack_usage(struct pack *p, const struct ledger *l)
+{
+	pack_str(p, "usage");
+	pack_map_begin(p);
+	pack_kv_bool(p, "failing", ledger_failing(l));
+	pack_kv_int(p, "waiting", ledger_waiting(l));
+	pack_kv_int(p, "lost", ledger_lost(l));
+	pack_map_end(p);
+}
+
 struct rpc_answer
 rpc_sys_info(struct rpc_request *req)
 {
@@ -253,6 +265,7 @@ rpc_sys_info(struct rpc_request *req)
 	pack_kv_bool(p, "stopping", s->refusing);
 	pack_kv_int(p, "last_backup_ms", marks_backup_ms(parts->marks));
 	pack_kv_int(p, "backwards_ms", marks_backwards_ms(parts->marks));
+	pack_usage(p, parts->ledger);
 	pack_str(p, "memory");
 	pack_map_begin(p);
 	pack_kv_int(p, "rss_bytes", resident_bytes());

@@ -369,6 +369,7 @@ F14_test_ledger__a_full_disk_makes_rows_wait(void **state)
 {
 	struct desk *d = *state;
 	struct usage_row row = a_row("a", "m");
+	struct error err = ERROR_INIT;
 	struct rlimit before, tight;
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -384,7 +385,18 @@ F14_test_ledger__a_full_disk_makes_rows_wait(void **state)
 	for (int i = 0; i < LEDGER_WAITING_MAX; i++)
 		ledger_add(d->ledger, &row);
 	assert_int_equal(ledger_lost(d->ledger), 200); /* counted, not silently gone */
+	assert_int_equal(ledger_waiting(d->ledger), LEDGER_WAITING_MAX);
+	assert_true(ledger_failing(d->ledger));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(store_recover(ledger_store(d->ledger), &err), 0);
+	for (int64_t end = clock_monotonic_ms() + 5000; ledger_failing(d->ledger);) {
+		assert_true(clock_monotonic_ms() < end); /* by itself */
+		loop_once(d->loop, 100);
+	}
+	assert_int_equal(ledger_waiting(d->ledger), 0);
+	assert_int_equal(ledger_lost(d->ledger), 200);
+	assert_int_equal(sums(d, 0, clock_wall_ms() + 2 * DAY_MS, USAGE_BY_NOTHING).sums.requests,
+	    1 + LEDGER_WAITING_MAX);
 }
 
 static void
