@@ -17,7 +17,7 @@ struct app;
 #define TOP_MIN_WIDTH 60
 #define TOP_MIN_HEIGHT 15
 
-enum top_ask { TOP_ASK_STATE, TOP_ASK_ROUTE, TOP_ASK_INFO, TOP_ASK_STREAMS, TOP_ASK_COUNT };
+enum top_ask { TOP_ASK_STATE, TOP_ASK_ROUTE, TOP_ASK_INFO, TOP_ASK_STREAMS, TOP_ASK_TODAY, TOP_ASK_COUNT };
 
 /* What the line at the bottom is for. */
 enum top_mode { TOP_LOOK, TOP_SWITCH, TOP_TEST, TOP_FILTER, TOP_CANCEL };
@@ -27,7 +27,7 @@ struct top {
 	size_t width, height;
 	/* what the last replies said */
 	char *title;
-	struct frame route, overrides, usage, streams, providers;
+	struct frame route, overrides, today, budgets, streams, providers;
 	char *events[TOP_EVENTS]; /* a ring */
 	size_t event_count;       /* ever */
 	/* requests in flight, in the order shown, and the one that keys act on (0 = none) */
@@ -51,6 +51,9 @@ void top_clear(struct top *t);
 void top_ask(struct top *t, enum top_ask ask);
 /* Takes its reply. */
 void top_reply(struct top *t, enum top_ask ask, const struct value *result);
+/* Parts of it: what today was, what may be spent. */
+void top_read_today(struct top *t, const struct value *result);
+void top_read_budgets(struct top *t, const struct value *list);
 /* Takes one state.event. */
 void top_event(struct top *t, const struct value *event);
 /* A line at the bottom for a while. */

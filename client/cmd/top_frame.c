@@ -11,7 +11,7 @@
 
 /* How many lines each section gets. */
 struct shares {
-	size_t route, overrides, usage, streams, providers, events;
+	size_t route, overrides, money, streams, providers, events;
 };
 
 static size_t
@@ -24,11 +24,12 @@ least(size_t a, size_t b)
 static struct shares
 share(const struct top *t)
 {
-	struct shares s = {.route = least(t->route.count, 2), .usage = least(t->usage.count, 2)};
+	struct shares s = {.route = least(t->route.count, 2),
+	    .money = least(t->today.count + t->budgets.count, 3)};
 	size_t running = t->streams.count > 1 ? t->streams.count - 1 : 1;
 	size_t providers = t->providers.count > 0 ? t->providers.count - 1 : 0;
 	/* the title, three titles of lists, a blank before each, the line of keys */
-	size_t fixed = 1 + 3 + 3 + 1 + s.route + s.usage,
+	size_t fixed = 1 + 3 + 3 + 1 + s.route + s.money,
 	       room = t->height > fixed ? t->height - fixed : 0;
 
 	s.overrides = least(t->overrides.count, least(room / 6, 3));
@@ -60,6 +61,14 @@ head(const struct top *t, struct frame *f)
 				       : "modelpd",
 		    room, false);
 	frame_cell(f, STYLE_DIM, clock, 10, true);
+}
+
+/* What today was, and the budgets. */
+static void
+money(const struct top *t, struct frame *f, size_t most)
+{
+	frame_append(f, &t->today, 0, most);
+	frame_append(f, &t->budgets, 0, most - least(most, t->today.count));
 }
 
 static void
@@ -185,7 +194,7 @@ top_compose(const struct top *t, struct frame *f, int *line, int *column)
 	head(t, f);
 	frame_append(f, &t->route, 0, s.route);
 	frame_append(f, &t->overrides, 0, s.overrides);
-	frame_append(f, &t->usage, 0, s.usage);
+	money(t, f, s.money);
 	frame_line(f);
 	streams(t, f, s.streams);
 	frame_line(f);
@@ -205,7 +214,7 @@ top_compose_once(const struct top *t, struct frame *f)
 	head(t, f);
 	frame_append(f, &t->route, 0, t->route.count);
 	frame_append(f, &t->overrides, 0, t->overrides.count);
-	frame_append(f, &t->usage, 0, t->usage.count);
+	money(t, f, t->today.count + t->budgets.count);
 	frame_line(f);
 	streams(t, f, t->streams.count);
 	frame_line(f);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "client/app.h"
+#include "client/cmd/cmd.h"
 #include "client/cmd/top.h"
 #include "client/event.h"
 #include "client/limits.h"
@@ -23,7 +24,7 @@ void
 top_init(struct top *t, struct app *a, size_t width, size_t height)
 {
 	*t = (struct top){.a = a, .width = width, .height = height};
-	struct frame *all[] = {&t->route, &t->overrides, &t->usage, &t->streams, &t->providers};
+	struct frame *all[] = {&t->route, &t->overrides, &t->today, &t->budgets, &t->streams, &t->providers};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		frame_init(all[i], width, a->utf8);
@@ -34,7 +35,8 @@ top_clear(struct top *t)
 {
 	frame_clear(&t->route);
 	frame_clear(&t->overrides);
-	frame_clear(&t->usage);
+	frame_clear(&t->today);
+	frame_clear(&t->budgets);
 	frame_clear(&t->streams);
 	frame_clear(&t->providers);
 	for (size_t i = 0; i < TOP_EVENTS; i++)
@@ -57,11 +59,13 @@ top_say(struct top *t, enum style style, const char *text)
 void
 top_ask(struct top *t, enum top_ask ask)
 {
-	static const char *const topics[] = {"overrides", "providers"};
+	static const char *const topics[] = {"overrides", "providers", "budget"};
 	static const char *const methods[TOP_ASK_COUNT] = {
-	    "state.get", "route.get", "sys.info", "prompt.list"};
+	    "state.get", "route.get", "sys.info", "prompt.list", "usage.query"};
 	struct pack *p = link_begin(t->a, methods[ask]);
 
+	if (ask == TOP_ASK_TODAY)
+		pack_kv_int(p, "since_ms", usage_midnight_ms());
 	if (ask != TOP_ASK_STATE)
 		return;
 	pack_str(p, "topics");
@@ -436,6 +440,7 @@ top_reply(struct top *t, enum top_ask ask, const struct value *result)
 	case TOP_ASK_STATE:
 		read_overrides(t, value_get(snapshot, "overrides"));
 		read_providers(t, value_get(snapshot, "providers"));
+		top_read_budgets(t, value_get(snapshot, "budget"));
 		break;
 	case TOP_ASK_ROUTE:
 		read_route(t, result);
@@ -445,6 +450,9 @@ top_reply(struct top *t, enum top_ask ask, const struct value *result)
 		break;
 	case TOP_ASK_STREAMS:
 		read_streams(t, value_get(result, "streams"));
+		break;
+	case TOP_ASK_TODAY:
+		top_read_today(t, result);
 		break;
 	case TOP_ASK_COUNT:
 		break;
@@ -460,9 +468,6 @@ top_event(struct top *t, const struct value *event)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	/* once a second, and there already: the figures */
-	if (value_equals(value_get(event, "topic"), "usage"))
-		return;
 	localtime_r(&now, &tm);
 	free(*at);
 	*at = xstrdup(app_format(t->a, "%02d:%02d:%02d  %s", tm.tm_hour, tm.tm_min, tm.tm_sec,

@@ -180,6 +180,18 @@ def test_providers_with_latency_errors_limits_and_the_half_hour(daemon, lab, scr
     s.expect(r"^  lab +available")
 
 
+def test_today_and_the_budgets(daemon, lab, screen):
+    s = screen("top")
+    s.expect(r"^active +echo:echo")
+    assert not re.search(r"^today", s.text(), re.M)
+    daemon.mpc("p", "-m", "lab:m1", "hi", check=0)
+    s.expect(r"^today +1 request  ")
+    daemon.mpc("budget", "set", "10", "--per", "day", check=0)
+    now = s.expect(r"^budget +▕ {10}▏ \$0\.00 of \$10\.00 a day  0 %$")
+    assert re.search(r"^\d\d:\d\d:\d\d  budget ", now, re.M)
+    assert re.search(r"^budget +\[ {10}\] ", daemon.mpc("top", "--once", check=0, env={"LC_ALL": "C"}).out, re.M)
+
+
 def test_switch_and_test_from_inside(daemon, lab, screen):
     s = screen("top")
     s.expect(r"^active +echo:echo")
