@@ -317,6 +317,17 @@ def a_test_elsewhere(p):
         c.call("session.stop", id=test["id"])
 
 
+def a_teams_bundle_comes_and_goes(p):
+    """One that names its provider, too, as another row below the person's own."""
+    with p.d.rpc() as c:
+        signer = c.call("team.id")["fingerprint"]
+        for _ in range(2):  # the second time as a newer version
+            bundle = c.call("team.seal", team="acme")["text"]
+            assert c.call("team.add", text=bundle, signer=signer)["team"] == "acme"
+            assert c.call("route.get", **p.place)["active"]["ref"] == p.kind.chosen
+        assert c.call("team.remove", team="acme")["removed"]
+
+
 def a_clean_restart(p):
     p.d.restart()
 
@@ -399,7 +410,8 @@ STAYS = [a_client_restarts, locked_and_unlocked, SIGHUP, reload, the_same_config
          a_configuration_with_one_more_provider, a_configuration_without_its_provider, another_key_set, another_key_rotated,
          another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, other_providers_come_and_go,
          its_provider_is_described_anew, its_provider_gets_another_name, removing_its_provider_without_a_word,
-         models_and_nicknames_change, its_answers_fail, a_choice_elsewhere, a_test_elsewhere, a_clean_restart, kill_9,
+         models_and_nicknames_change, its_answers_fail, a_choice_elsewhere, a_test_elsewhere,
+         a_teams_bundle_comes_and_goes, a_clean_restart, kill_9,
          a_backup_is_taken, half_an_hour_asleep, the_clock_says_1970, *map(an_upgrade_from_schema, schema.EARLIER)]
 # what ends those that say so above
 REBOOT = [a_reboot, a_power_cut]
