@@ -11,6 +11,7 @@
 
 #include "server/document/node.h"
 #include "server/document/writer.h"
+#include "server/state/budgets.h"
 #include "server/state/chains.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
@@ -28,6 +29,7 @@ struct document_parts {
 	struct credentials *credentials;
 	struct models *models;
 	struct chains *chains;
+	struct budgets *budgets;
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct team *team;

@@ -557,3 +557,29 @@ def test_only_stored_keys_are_shared(alice, bob, provider):
         c.call("key.set", provider="lab", source={"command": "echo " + KEY})
     r = alice.mpc("team", "seal", "x", "--team", "acme", "--key", "lab", "--for", team_id(bob), check=1)
     assert "only stored keys are shared" in r.err
+
+
+def test_a_bundle_may_hold_chains_and_budgets(alice, bob, make_provider):
+    p = make_provider()
+    add_lab(alice, p.url, key=None)
+    alice.mpc("chain", "set", "coding", "lab:m1", "echo:x", check=0)
+    alice.mpc("budget", "set", "10", "--per", "day", check=0)
+    alice.mpc("budget", "set", "2.5", "--per", "week", "--for", "@coding", "--hard", check=0)
+    path = seal(alice)
+    bob.mpc("budget", "set", "99", "--per", "day", check=0)  # one's own comes first
+    add(bob, path, alice, check=0)
+
+    def budgets():
+        with bob.rpc() as c:
+            return sorted((b["for"], b["period"], b["limit_microusd"], b["hard"]) for b in c.call("budget.get")["budgets"])
+    assert [r["refs"] for r in bob_chains(bob)] == [["lab:m1", "echo:x"]]
+    assert budgets() == [("", "day", 99000000, False), ("@coding", "week", 2500000, True)]
+    bob.restart()
+    assert budgets() == [("", "day", 99000000, False), ("@coding", "week", 2500000, True)]
+    bob.mpc("team", "remove", "acme", "--yes", check=0)
+    assert budgets() == [("", "day", 99000000, False)] and bob_chains(bob) == []
+
+
+def bob_chains(daemon):
+    with daemon.rpc() as c:
+        return c.call("chain.list")["chains"]

@@ -14,6 +14,7 @@ document_parts_of(const struct rpc_request *req)
 		.credentials = p->credentials,
 		.models = p->models,
 		.chains = p->chains,
+		.budgets = p->budgets,
 		.overrides = p->overrides,
 		.sessions = p->sessions,
 		.team = p->team,

@@ -12,8 +12,8 @@ static unsigned seed;
 static struct document_parts
 parts_of(struct world *w)
 {
-	return (struct document_parts){ w->changes, w->settings, w->ps, w->cs, w->ms, w->chains, w->os,
-		w->ss, w->team };
+	return (struct document_parts){ w->changes, w->settings, w->ps, w->cs, w->ms, w->chains, w->budgets,
+		w->os, w->ss, w->team };
 }
 
 static char *
@@ -78,7 +78,7 @@ test_document__fresh_state_is_empty_sections(void **state)
 	char *text = export_text(w, false);
 
 	assert_string_equal(text, "version: 1\nsettings: {}\nproviders: {}\nmodels: []\nnicknames: {}\n"
-				  "chains: {}\n");
+				  "chains: {}\nbudgets: []\n");
 	free(text);
 	text = export_text(w, true);
 	assert_non_null(strstr(text, "  #session_duration: 30m\n"));
@@ -142,7 +142,12 @@ static const char full[] =
     "      - ollama:llama3\n"
     "    fall_on:\n"
     "      - timeout\n"
-    "      - auth_rejected\n";
+    "      - auth_rejected\n"
+    "budgets:\n"
+    "  - \"10.00 per day\"\n"
+    "  - \"2.50 hard per week for @coding\"\n"
+    "  - \"0.0005 per month for lab\"\n"
+    "  - \"7.00 per day for scope:my work\"\n";
 
 static void
 test_document__every_member_goes_in_and_comes_out(void **state)
@@ -177,6 +182,7 @@ test_document__every_member_goes_in_and_comes_out(void **state)
 	assert_string_equal(world_provider(w, "qwen")->id, "catalogue:qwen");
 	assert_int_equal(models_count(w->ms), 0);
 	assert_int_equal(chains_count(w->chains), 0);
+	assert_int_equal(budgets_count(w->budgets), 0);
 	assert_int_equal(
 	    world_count(w,
 		"SELECT (SELECT count(*) FROM providers) + (SELECT count(*) FROM models) + "
@@ -416,6 +422,49 @@ test_document__models_for_a_time_are_not_in_it(void **state)
 	/* named in models, it stays for good */
 	applies(w, "version: 1\nmodels: [openai:temp]\nnicknames: {tee: openai:temp}\n");
 	assert_int_equal(models_find(w->ms, "openai", "temp")->expires_ms, 0);
+}
+
+/* ---- budgets ---- */
+
+static void
+test_document__budgets_that_cannot_be(void **state)
+{
+	struct world *w = *state;
+	static const char *const odd[] = { "10", "-1 per day", "0 per day", "0.00 per day",
+		"1.0000001 per day", "1. per day", ".5 per day", "1e3 per day", "2000000000 per day",
+		"10 per year", "10 per day for", "10 per day for ", "10 perday", "10  per day",
+		"10 soft per day", "10 per days", "$10 per day" };
+	char text[200];
+
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		snprintf(text, sizeof text, "version: 1\nbudgets: ['%s']\n", odd[i]);
+		refuses(w, text, "2:11: ");
+	}
+	refuses(w, "version: 1\nbudgets: {a: 1}\n", "2:10: ");
+	refuses(w, "version: 1\nbudgets: [1 per day for opnai]\n", "2:11: there is no provider \"opnai\"");
+	refuses(w, "version: 1\nbudgets: ['1 per day for @none']\n", "2:11: there is no chain @none");
+	refuses(w, "version: 1\nbudgets: [1 per day, 2 hard per day]\n",
+	    "2:22: this budget stands here twice");
+}
+
+static void
+test_document__budgets_change_one_by_one(void **state)
+{
+	struct world *w = *state;
+	const struct budget *b;
+	int64_t rev;
+
+	applies(w, "version: 1\nbudgets: [10 per day, 3 per week for openai]\n");
+	rev = budgets_find(w->budgets, BUDGET_ALL, "", "day")->rev;
+	applies(w, "version: 1\nbudgets: [2.5 hard per week for openai, 10.00 per day]\n");
+	b = budgets_find(w->budgets, BUDGET_PROVIDER, world_provider(w, "openai")->id, "week");
+	assert_non_null(b);
+	assert_int_equal(b->limit_microusd, 2500000);
+	assert_true(b->hard);
+	assert_int_equal(budgets_find(w->budgets, BUDGET_ALL, "", "day")->rev, rev);
+	applies(w, "version: 1\nbudgets: [1 per month]\n");
+	assert_int_equal(budgets_count(w->budgets), 1);
+	assert_int_equal(budgets_find(w->budgets, BUDGET_ALL, "", "month")->limit_microusd, 1000000);
 }
 
 /* ---- chains ---- */
@@ -666,6 +715,8 @@ main(void)
 		TEST(test_document__a_used_provider_goes_only_with_consent),
 		TEST(test_document__a_moved_provider_keeps_its_key_unsent),
 		TEST(test_document__models_for_a_time_are_not_in_it),
+		TEST(test_document__budgets_that_cannot_be),
+		TEST(test_document__budgets_change_one_by_one),
 		TEST(test_document__chains_that_cannot_be),
 		TEST(F86_test_document__chains_that_go_round_are_refused),
 		TEST(test_document__a_chosen_chain_goes_only_with_consent),

@@ -19,6 +19,7 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/base/loop.h"
+#include "server/state/budgets.h"
 #include "server/state/chains.h"
 #include "server/state/changes.h"
 #include "server/state/credentials.h"
@@ -50,6 +51,7 @@ struct world {
 	struct providers *ps;
 	struct models *ms;
 	struct chains *chains;
+	struct budgets *budgets;
 	struct overrides *os;
 	struct credentials *cs;
 	struct sessions *ss;
@@ -82,6 +84,7 @@ world_close(struct world *w)
 	team_free(w->team);
 	sessions_free(w->ss);
 	overrides_free(w->os);
+	budgets_free(w->budgets);
 	chains_free(w->chains);
 	models_free(w->ms);
 	credentials_free(w->cs);
@@ -108,6 +111,7 @@ world_try_open(struct world *w)
 	w->cs = NULL;
 	w->ms = NULL;
 	w->chains = NULL;
+	w->budgets = NULL;
 	w->os = NULL;
 	w->ss = NULL;
 	w->team = NULL;
@@ -121,6 +125,7 @@ world_try_open(struct world *w)
 	    (r = providers_new(w->store, w->changes, &w->ps, &w->err)) == 0 &&
 	    (r = credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err)) == 0 &&
 	    (r = chains_new(w->store, w->changes, &w->chains, &w->err)) == 0 &&
+	    (r = budgets_new(w->store, w->changes, &w->budgets, &w->err)) == 0 &&
 	    (r = models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err)) == 0)
 		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);
 	if (r == 0)
