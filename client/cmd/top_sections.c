@@ -408,13 +408,13 @@ read_providers(struct top *t, const struct value *list)
 {
 	struct frame *f = &t->providers;
 	struct columns c = columns_of(t->width);
-	const struct value **sorted = xcalloc(value_size(list) + 1, sizeof(*sorted));
+	const struct value **sorted = xcalloc(value_size(list) + 1, sizeof(const struct value *));
 	size_t n = 0;
 
 	for (size_t i = 0; i < value_size(list); i++)
 		if (matches(t, app_member(t->a, value_at(list, i), "name")))
 			sorted[n++] = value_at(list, i);
-	qsort(sorted, n, sizeof(*sorted), compare);
+	qsort(sorted, n, sizeof(const struct value *), compare);
 	begin(f, t);
 	frame_line(f);
 	frame_cell(f, STYLE_TITLE, "  PROVIDER", 2 + c.name + 1, false);

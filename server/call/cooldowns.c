@@ -241,14 +241,15 @@ static void
 on_change(void *arg, const struct change *ch)
 {
 	struct cooldowns *cs = arg;
-	size_t n = ch->key != NULL ? strcspn(ch->key, "/") : 0, before = cs->count;
+	const char *key = ch->key != NULL ? ch->key : "";
+	size_t n = strcspn(key, "/"), before = cs->count;
 	char name[65];
 	const struct provider *p;
 
 	if (ch->method == NULL || (ch->topic != TOPIC_PROVIDERS && ch->topic != TOPIC_KEYS) ||
 	    n >= sizeof name)
 		return;
-	memcpy(name, ch->key, n);
+	memcpy(name, key, n);
 	name[n] = '\0';
 	if ((p = providers_find(cs->providers, name)) == NULL)
 		return;
