@@ -114,6 +114,16 @@ on_cancelled(void *arg)
 	free(a);
 }
 
+/* The answer comes when the keeper is done; or it would not begin. Takes a. */
+static struct rpc_answer
+answer_later(struct rpc_request *req, struct asking *a, const struct error *err)
+{
+	if (a->ask != NULL)
+		return rpc_pending(req, on_cancelled, a);
+	free(a);
+	return rpc_fail_err(req, err);
+}
+
 /* 0, *out NULL when there is none. */
 static int
 read_passphrase(const struct rpc_request *req, const char *name, struct secret **out, struct error *err)
@@ -153,10 +163,7 @@ unlock_unattended(struct rpc_request *req)
 	a->req = req;
 	a->pack = pack_opened;
 	a->ask = keeper_unlock_command(parts->keeper, &cause, on_done, a, &err);
-	if (a->ask != NULL)
-		return rpc_pending(req, on_cancelled, a);
-	free(a);
-	return rpc_fail_err(req, &err);
+	return answer_later(req, a, &err);
 }
 
 struct rpc_answer
@@ -176,10 +183,7 @@ rpc_vault_unlock(struct rpc_request *req)
 	a->pack = pack_opened;
 	a->ask = keeper_unlock(rpc_parts(req)->keeper, passphrase, &cause, on_done, a, &err);
 	secret_free(passphrase);
-	if (a->ask != NULL)
-		return rpc_pending(req, on_cancelled, a);
-	free(a);
-	return rpc_fail_err(req, &err);
+	return answer_later(req, a, &err);
 }
 
 struct rpc_answer
@@ -196,10 +200,7 @@ rpc_vault_passwd(struct rpc_request *req)
 		a->ask = keeper_passwd(rpc_parts(req)->keeper, old, fresh, &cause, on_done, a, &err);
 	secret_free(old);
 	secret_free(fresh);
-	if (a->ask != NULL)
-		return rpc_pending(req, on_cancelled, a);
-	free(a);
-	return rpc_fail_err(req, &err);
+	return answer_later(req, a, &err);
 }
 
 static void
@@ -223,10 +224,7 @@ rpc_vault_rekey(struct rpc_request *req)
 	if (read_passphrase(req, "passphrase", &passphrase, &err) == 0)
 		a->ask = keeper_rekey(rpc_parts(req)->keeper, passphrase, &cause, on_done, a, &err);
 	secret_free(passphrase);
-	if (a->ask != NULL)
-		return rpc_pending(req, on_cancelled, a);
-	free(a);
-	return rpc_fail_err(req, &err);
+	return answer_later(req, a, &err);
 }
 
 /* ---- at once ---- */
@@ -271,10 +269,7 @@ add_command(struct rpc_request *req, const struct keeper_cause *cause)
 	else
 		a->ask = keeper_add_command(rpc_parts(req)->keeper, command, cause, on_done, a, &err);
 	free(command);
-	if (a->ask != NULL)
-		return rpc_pending(req, on_cancelled, a);
-	free(a);
-	return rpc_fail_err(req, &err);
+	return answer_later(req, a, &err);
 }
 
 struct rpc_answer
