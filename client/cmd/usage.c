@@ -235,7 +235,7 @@ show(struct app *a, int64_t since_ms)
 static const char *const csv_columns[] = {"id", "at_ms", "call", "attempt", "provider", "model", "answered",
     "key", "client", "scope", "chain", "session", "outcome", "counts", "input_tokens", "output_tokens",
     "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "cost_kind", "cost_microusd",
-    "duration_ms", "first_token_ms"};
+    "duration_ms", "first_token_ms", "reported"};
 #define CSV_COLUMNS (sizeof(csv_columns) / sizeof(csv_columns[0]))
 
 /* RFC 4180: a text with a comma, a quote or a line's end stands in quotes. */

@@ -93,8 +93,6 @@ call_close(struct call *c, const char *outcome)
 	attempt_stop_as(c->attempt, outcome);
 	if (c->attempt != NULL)
 		usage_merge(&c->usage, attempt_usage(c->attempt));
-	if (c->attempts > 0)
-		routes_count(c->calls->parts.routes, c->route.session, c->usage.cost_microusd);
 	loop_timer_stop(c->patience);
 	loop_timer_stop(c->again);
 	loop_defer_cancel(c->calls->parts.loop, &c->next_step);

@@ -149,6 +149,8 @@ on_row(void *arg, const struct usage_row *row)
 		if (!matches(p->of[i].budget, id_of(p, row->provider), row->chain, row->scope))
 			continue;
 		purse_roll(p, &p->of[i]);
+		if (row->id / 1000 < p->of[i].since_ms)
+			continue; /* told late: of a period that is over */
 		/* what was read from the ledger just now has this row */
 		if (p->of[i].since_ms == since)
 			p->of[i].spent += row->usage.cost_microusd;

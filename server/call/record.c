@@ -111,14 +111,13 @@ nothing_used(const struct record *r, const struct failure *f)
 
 /* By the list of the provider: of what was asked for, else of what answered. */
 static bool
-list_cost(const struct record *r, struct usage *u)
+list_cost(const struct record *r, int64_t at_ms, struct usage *u)
 {
 	const char *catalogue = r->provider != NULL ? catalogue_name(r->provider->id) : NULL;
-	int64_t now = clock_wall_ms();
 	struct tariff t;
 
-	if (catalogue == NULL || (!prices_find(catalogue, r->target->upstream, u->input_tokens, now, &t) &&
-	    !prices_find(catalogue, r->answered, u->input_tokens, now, &t)))
+	if (catalogue == NULL || (!prices_find(catalogue, r->target->upstream, u->input_tokens, at_ms, &t) &&
+	    !prices_find(catalogue, r->answered, u->input_tokens, at_ms, &t)))
 		return false;
 	u->cost_microusd = tariff_cost(&t, u);
 	u->cost_kind = COST_LIST;
@@ -136,7 +135,7 @@ is_own(const struct record *r)
 }
 
 static void
-judge_cost(const struct record *r, struct usage *u, bool nothing)
+judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 {
 	enum provider_type type = r->provider != NULL ? r->provider->type : PROVIDER_DIRECT_API;
 
@@ -146,11 +145,19 @@ judge_cost(const struct record *r, struct usage *u, bool nothing)
 		u->cost_kind = COST_REPORTED;
 	} else if (!usage_counted(u)) {
 		u->cost_kind = nothing ? COST_NONE : COST_UNKNOWN;
-	} else if (!list_cost(r, u)) {
+	} else if (!list_cost(r, at_ms, u)) {
 		u->cost_kind = is_own(r) ? COST_FREE : COST_UNPRICED;
 		if (u->cost_kind == COST_FREE)
 			u->cost_microusd = 0;
 	}
+}
+
+void
+record_price(const struct provider *provider, const struct target *target, int64_t at_ms, struct usage *usage)
+{
+	const struct record r = { .target = target, .provider = provider };
+
+	judge_cost(&r, at_ms, usage, false);
 }
 
 static const char *
@@ -199,7 +206,7 @@ record_afford(struct record *r, const struct provider *provider, const struct ch
 	most.output_tokens = chat->options.max_tokens > 0 ? chat->options.max_tokens : ANSWER_TOKENS;
 	r->reservation = (struct reservation){ .provider = provider, .chain = text(r->origin.chain),
 		.scope = text(r->origin.scope) };
-	if (list_cost(r, &most))
+	if (list_cost(r, clock_wall_ms(), &most))
 		r->reservation.microusd = most.cost_microusd;
 	return purses_reserve(r->parts->purses, &r->reservation, err);
 }
@@ -215,7 +222,7 @@ record_end(struct record *r, struct usage *usage, const char *outcome, const str
 	nothing = nothing_used(r, failure);
 	if (!nothing)
 		estimate(r, usage, strcmp(outcome, "done") == 0);
-	judge_cost(r, usage, nothing);
+	judge_cost(r, clock_wall_ms(), usage, nothing);
 	write_row(r, usage, outcome);
 	if (r->parts->purses != NULL)
 		purses_release(r->parts->purses, &r->reservation);

@@ -360,14 +360,6 @@ routes_effective(struct routes *r, const char *selector, const char *scope, stru
 	return routes_find(r, &wish, out, err);
 }
 
-void
-routes_count(struct routes *r, int64_t session, int64_t cost_microusd)
-{
-	if (session == 0 || r == NULL || r->ss == NULL)
-		return;
-	sessions_report(r->ss, session, cost_microusd);
-}
-
 static int
 choose_chain(struct routes *r, const char *name, struct target *out, char chain[65], char **why,
     struct error *err)

@@ -126,7 +126,4 @@ int64_t routes_context_tokens(const struct routes *r, const struct target *t);
  * MP_E_INVALID_STATE (disabled, or a dialect this version does not speak), MP_E_ORIGIN, MP_E_TAMPERED. */
 int routes_ready(struct routes *r, const struct target *t, struct error *err);
 
-/* A call with a route of this session (0 = none) is over; cost_microusd -1 = not told. */
-void routes_count(struct routes *r, int64_t session, int64_t cost_microusd);
-
 #endif

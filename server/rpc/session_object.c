@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/state/minted.h"
+#include "server/usage/ledger.h"
 
 const struct session *
 session_of(const struct rpc_parts *parts, const struct provider *pr)
@@ -11,6 +12,18 @@ session_of(const struct rpc_parts *parts, const struct provider *pr)
 	const struct session *s = sessions_activated(parts->sessions);
 
 	return s != NULL && strcmp(s->provider_id, pr->id) == 0 ? s : NULL;
+}
+
+/* What calls used of it, as the ledger knows. */
+static void
+pack_used(struct pack *p, const struct rpc_parts *parts, const struct session *s)
+{
+	int64_t calls = 0, cost_microusd = -1;
+
+	ledger_session(parts->ledger, s->id, s->started_ms, &calls, &cost_microusd);
+	pack_kv_int(p, "requests", calls);
+	if (cost_microusd >= 0)
+		pack_kv_int(p, "cost_microusd", cost_microusd);
 }
 
 void
@@ -32,9 +45,7 @@ pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct
 	pack_kv_int(p, "started_ms", s->started_ms);
 	pack_kv_int(p, "expires_ms", s->expires_ms);
 	pack_kv_int(p, "left_ms", session_left_ms(s));
-	pack_kv_int(p, "requests", s->requests);
-	if (s->cost_microusd >= 0)
-		pack_kv_int(p, "cost_microusd", s->cost_microusd);
+	pack_used(p, parts, s);
 	pack_kv_str(p, "state", s->ended_ms == 0 ? "open" : "ended");
 	if (s->ended_ms != 0) {
 		pack_kv_int(p, "ended_ms", s->ended_ms);

@@ -19,7 +19,6 @@ session_item_new(const struct session_start *start, const char *label)
 	i->s.activated = start->activate;
 	i->s.started_ms = clock_wall_ms();
 	i->s.expires_ms = i->s.started_ms + start->duration_ms;
-	i->s.cost_microusd = -1;
 	i->s.ended_why = "";
 	i->expires_boot_ms = clock_boot_ms() + start->duration_ms;
 	i->boot_id = xstrdup(clock_boot_id());
@@ -89,8 +88,6 @@ load_row(void *arg, const struct session_row *row)
 	i->s.activated = row->activated;
 	i->s.started_ms = row->started_ms;
 	i->s.expires_ms = row->expires_ms;
-	i->s.requests = row->requests;
-	i->s.cost_microusd = row->cost_microusd;
 	i->s.ended_why = "";
 	i->s.rev = row->rev;
 	i->expires_boot_ms = row->expires_boot_ms;
@@ -110,16 +107,8 @@ session_list_load(struct session_list *l, struct store *store)
 	l->count = 0;
 	l->store = store;
 	r = store_session_each(store, load_row, l);
-	for (size_t k = 0; k < old.count; k++) {
-		struct session_item *was = old.items[k], *now = session_list_find(l, was->s.id);
-
-		if (now != NULL && was->unsaved) {
-			now->s.requests = was->s.requests;
-			now->s.cost_microusd = was->s.cost_microusd;
-			now->unsaved = true;
-		}
-		session_item_free(was);
-	}
+	for (size_t k = 0; k < old.count; k++)
+		session_item_free(old.items[k]);
 	free(old.items);
 	for (size_t k = 0; k < ENDED_MAX; k++) {
 		/* its end was taken back */
@@ -176,8 +165,6 @@ session_list_put(struct session_list *l, struct session_item *i, int64_t rev)
 		.expires_ms = i->s.expires_ms,
 		.expires_boot_ms = i->expires_boot_ms,
 		.boot_id = i->boot_id,
-		.requests = i->s.requests,
-		.cost_microusd = i->s.cost_microusd,
 		.rev = rev,
 	};
 
@@ -215,11 +202,4 @@ session_list_end(struct session_list *l, struct session_item *i, const char *why
 	l->ended[at] = i;
 	l->ended_count++;
 	return 0;
-}
-
-void
-session_list_used(struct session_list *l, struct session_item *i)
-{
-	if (store_session_used(l->store, i->s.id, i->s.requests, i->s.cost_microusd) == 0)
-		i->unsaved = false;
 }

@@ -15,7 +15,6 @@ struct session_item {
 	unsigned char token_hash[VAULT_HASH_BYTES];
 	char *boot_id;
 	int64_t expires_boot_ms;
-	bool unsaved; /* counted more than the table says */
 	bool over;    /* it was seen to have ended, or its key is not there: nothing revives it */
 };
 
@@ -36,7 +35,6 @@ struct sessions {
 	struct loop_timer *timer;
 	bool scrub;       /* something was deleted */
 	bool expiry_told; /* ended ones could not be deleted, but their end was told */
-	int64_t counted_ms; /* monotonic, when counts were stored last */
 };
 
 /* ---- shared by the two ---- */
@@ -69,7 +67,5 @@ int session_list_add(struct session_list *l, struct session_item *i, int64_t rev
 int session_list_put(struct session_list *l, struct session_item *i, int64_t rev);
 /* Deletes the row; the item moves to those that ended. */
 int session_list_end(struct session_list *l, struct session_item *i, const char *why);
-/* Stores what was counted. */
-void session_list_used(struct session_list *l, struct session_item *i);
 
 #endif

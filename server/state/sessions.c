@@ -13,7 +13,6 @@
 /* While a session is open we look this often: a timer stands still in suspend and does not see the clock
  * being set, and a second after its end nothing of a session may be left. */
 #define TICK_MS 500
-#define COUNTS_EVERY_MS 5000
 
 int
 sessions_stored(struct sessions *ss, int r, struct error *err)
@@ -72,8 +71,7 @@ sessions_end(struct sessions *ss, struct session_item *i, const char *why, struc
 	                         err)) != 0)
 		return r;
 	ss->scrub = true;
-	log_info("test session ended", LOG_INT("session", i->s.id), LOG_TEXT("why", why),
-	    LOG_INT("requests", i->s.requests));
+	log_info("test session ended", LOG_INT("session", i->s.id), LOG_TEXT("why", why));
 	return sessions_stored(ss, session_list_end(&ss->list, i, why), err);
 }
 
@@ -157,51 +155,13 @@ expire(struct sessions *ss)
 	tell_expired(ss);
 }
 
-/* ---- what calls count ---- */
-
-static void
-store_counts(struct sessions *ss)
-{
-	bool any = false, own = !changes_open(ss->changes);
-
-	for (size_t k = 0; k < ss->list.count; k++)
-		any = any || ss->list.items[k]->unsaved;
-	if (!any || store_read_only(ss->list.store) || (own && store_begin(ss->list.store) != 0))
-		return;
-	for (size_t k = 0; k < ss->list.count; k++)
-		if (ss->list.items[k]->unsaved)
-			session_list_used(&ss->list, ss->list.items[k]);
-	if (own)
-		store_commit(ss->list.store);
-	ss->counted_ms = clock_monotonic_ms();
-}
-
 static void
 on_timer(void *arg)
 {
 	struct sessions *ss = arg;
 
 	expire(ss);
-	if (clock_monotonic_ms() - ss->counted_ms >= COUNTS_EVERY_MS)
-		store_counts(ss);
 	sessions_arm(ss);
-}
-
-void
-sessions_report(struct sessions *ss, int64_t id, int64_t cost_microusd)
-{
-	struct session_item *i = session_list_find(&ss->list, id);
-
-	if (i == NULL)
-		return;
-	i->s.requests++;
-	i->unsaved = true;
-	if (cost_microusd < 0)
-		return;
-	if (i->s.cost_microusd < 0)
-		i->s.cost_microusd = 0;
-	if (cost_microusd <= INT64_MAX - i->s.cost_microusd)
-		i->s.cost_microusd += cost_microusd;
 }
 
 /* ---- life ---- */
@@ -305,7 +265,6 @@ sessions_free(struct sessions *ss)
 {
 	if (ss == NULL)
 		return;
-	store_counts(ss);
 	credentials_judge_sessions(ss->credentials, NULL, NULL);
 	loop_timer_free(ss->timer);
 	session_list_clear(&ss->list);

@@ -33,8 +33,6 @@ struct session {
 	bool has_key;      /* its own */
 	bool activated;
 	int64_t started_ms, expires_ms;
-	int64_t requests;
-	int64_t cost_microusd; /* of the answers that told a cost; -1 = none did */
 	int64_t ended_ms;      /* 0 = open */
 	const char *ended_why; /* "expired", "stopped", ...; "" while open */
 	int64_t rev;
@@ -85,8 +83,6 @@ bool sessions_uses_provider(const struct sessions *ss, const struct provider *p)
 /* Deleted rows and keys leave the write-ahead log. */
 void sessions_scrub(struct sessions *ss);
 
-/* A request that used it is over; cost_microusd -1 = the answer did not tell. */
-void sessions_report(struct sessions *ss, int64_t id, int64_t cost_microusd);
 
 /* MP_E_NOT_FOUND, with what is known of one that has ended. */
 int sessions_unknown(const struct sessions *ss, int64_t id, struct error *err);

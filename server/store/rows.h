@@ -178,16 +178,12 @@ struct session_row {
 	int64_t expires_ms;      /* wall clock */
 	int64_t expires_boot_ms; /* the same moment in clock_boot_ms */
 	const char *boot_id;     /* it ends with the boot that made it */
-	int64_t requests;
-	int64_t cost_microusd; /* -1 = nothing was reported */
 	int64_t rev;
 };
 int store_session_each(struct store *s, void (*each)(void *arg, const struct session_row *row),
     void *arg);
 int store_session_put(struct store *s, const struct session_row *row, int64_t *id);
 int store_session_delete(struct store *s, int64_t id);
-/* What calls add, without a revision. */
-int store_session_used(struct store *s, int64_t id, int64_t requests, int64_t cost_microusd);
 
 /* ---- keys minted at a provider, from before they are asked for until they are deleted there ---- */
 struct minted_row {

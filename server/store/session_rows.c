@@ -22,8 +22,7 @@ read_row(struct query *q, struct session_row *row)
 	row->expires_ms = query_col_int(q, at++);
 	row->expires_boot_ms = query_col_int(q, at++);
 	row->boot_id = query_col_str(q, at++);
-	row->requests = query_col_int(q, at++);
-	row->cost_microusd = query_col_int(q, at++);
+	at += 2; /* of earlier versions */
 	row->rev = query_col_int(q, at++);
 }
 
@@ -48,8 +47,8 @@ int
 store_session_put(struct store *s, const struct session_row *row, int64_t *id)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO sessions (" COLUMNS ") VALUES "
-				  "(nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
-				  "?13, ?14)";
+				  "(nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, -1, "
+				  "?12)"; /* what it used is in the ledger */
 	struct query q;
 	int r;
 
@@ -65,8 +64,6 @@ store_session_put(struct store *s, const struct session_row *row, int64_t *id)
 	query_int(&q, row->expires_ms);
 	query_int(&q, row->expires_boot_ms);
 	query_text(&q, row->boot_id);
-	query_int(&q, row->requests);
-	query_int(&q, row->cost_microusd);
 	query_int(&q, row->rev);
 	if ((r = query_run(&q, NULL)) == 0 && id != NULL)
 		*id = row->id != 0 ? row->id : sqlite3_last_insert_rowid(s->db);
@@ -83,23 +80,6 @@ store_session_delete(struct store *s, int64_t id)
 
 	query_init(&q, s, sql);
 	query_int(&q, id);
-	r = query_run(&q, &changed);
-	return r == 0 && changed == 0 ? MP_E_NOT_FOUND : r;
-}
-
-int
-store_session_used(struct store *s, int64_t id, int64_t requests, int64_t cost_microusd)
-{
-	static const char sql[] =
-	    "UPDATE sessions SET requests = ?2, cost_microusd = ?3 WHERE id = ?1";
-	int64_t changed = 0;
-	struct query q;
-	int r;
-
-	query_init(&q, s, sql);
-	query_int(&q, id);
-	query_int(&q, requests);
-	query_int(&q, cost_microusd);
 	r = query_run(&q, &changed);
 	return r == 0 && changed == 0 ? MP_E_NOT_FOUND : r;
 }

@@ -65,6 +65,11 @@ static const struct migration migrations[] = {
 	    "CREATE INDEX attempts_session ON attempts (session) WHERE session > 0;"
 	    SUMS_TABLE("usage_hours")
 	    SUMS_TABLE("usage_days") },
+	/* request_key: NULL = a call of ours; else a client told it, once under this key. */
+	{ "what clients report",
+	    "ALTER TABLE attempts ADD COLUMN request_key TEXT;"
+	    "ALTER TABLE attempts ADD COLUMN request_hash INTEGER;"
+	    "CREATE UNIQUE INDEX attempts_request ON attempts (request_key) WHERE request_key IS NOT NULL;" },
 };
 
 const struct schema schema_usage = { migrations, sizeof migrations / sizeof *migrations };

@@ -6,7 +6,8 @@
 #define COLUMNS                                                                                   \
 	"id, call, attempt, provider, model, answered, label, client, scope, chain, session, "    \
 	"outcome, counts, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "   \
-	"reasoning_tokens, cost_kind, cost_microusd, duration_ms, first_token_ms"
+	"reasoning_tokens, cost_kind, cost_microusd, duration_ms, first_token_ms, request_key, "    \
+	"request_hash"
 
 int
 store_usage_add(struct store *s, const struct usage_row *row)
@@ -14,7 +15,7 @@ store_usage_add(struct store *s, const struct usage_row *row)
 	static const char sql[] =
 	    "INSERT INTO attempts (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
 	    "?11, ?12, ?13, nullif(?14, -1), nullif(?15, -1), nullif(?16, -1), nullif(?17, -1), "
-	    "nullif(?18, -1), ?19, nullif(?20, -1), ?21, nullif(?22, -1))";
+	    "nullif(?18, -1), ?19, nullif(?20, -1), ?21, nullif(?22, -1), ?23, ?24)";
 	struct query q;
 
 	query_init(&q, s, sql);
@@ -40,6 +41,10 @@ store_usage_add(struct store *s, const struct usage_row *row)
 	query_int(&q, row->usage.cost_microusd);
 	query_int(&q, row->duration_ms);
 	query_int(&q, row->first_token_ms);
+	if (row->request_key != NULL) { /* else both stay NULL */
+		query_text(&q, row->request_key);
+		query_int(&q, row->request_hash);
+	}
 	return query_run(&q, NULL);
 }
 
@@ -74,6 +79,8 @@ read_row(struct query *q, struct usage_row *row)
 	row->usage.cost_microusd = known(q, 19);
 	row->duration_ms = query_col_int(q, 20);
 	row->first_token_ms = known(q, 21);
+	row->request_key = query_col_text(q, 22);
+	row->request_hash = query_col_int(q, 23);
 }
 
 int
@@ -93,6 +100,41 @@ store_usage_each(struct store *s, int64_t from, int64_t to, int64_t limit,
 	while ((r = query_next(&q)) == 1) {
 		read_row(&q, &row);
 		each(arg, &row);
+	}
+	query_end(&q);
+	return r;
+}
+
+int
+store_usage_reported(struct store *s, const char *request_key, int64_t *id, int64_t *hash)
+{
+	static const char sql[] = "SELECT id, request_hash FROM attempts WHERE request_key = ?1";
+	struct query q;
+	int r;
+
+	query_init(&q, s, sql);
+	query_text(&q, request_key);
+	if ((r = query_next(&q)) == 1) {
+		*id = query_col_int(&q, 0);
+		*hash = query_col_int(&q, 1);
+	}
+	query_end(&q);
+	return r == 1 ? 0 : r == 0 ? MP_E_NOT_FOUND : r;
+}
+
+int
+store_usage_next(struct store *s, int64_t from, int64_t to, int64_t *id)
+{
+	static const char sql[] = "SELECT coalesce(max(id) + 1, ?1) FROM attempts WHERE id >= ?1 AND id < ?2";
+	struct query q;
+	int r;
+
+	query_init(&q, s, sql);
+	query_int(&q, from);
+	query_int(&q, to);
+	if ((r = query_next(&q)) == 1) {
+		*id = query_col_int(&q, 0);
+		r = 0;
 	}
 	query_end(&q);
 	return r;
@@ -156,15 +198,17 @@ store_usage_delete_days(struct store *s, int64_t before_ms, int64_t limit, int64
 }
 
 int
-store_usage_session(struct store *s, int64_t session, int64_t *calls, int64_t *cost_microusd)
+store_usage_session(struct store *s, int64_t session, int64_t from, int64_t *calls,
+    int64_t *cost_microusd)
 {
 	static const char sql[] = "SELECT count(DISTINCT call), coalesce(sum(cost_microusd), -1) "
-				  "FROM attempts WHERE session = ?1 AND session > 0";
+				  "FROM attempts WHERE session = ?1 AND session > 0 AND id >= ?2";
 	struct query q;
 	int r;
 
 	query_init(&q, s, sql);
 	query_int(&q, session);
+	query_int(&q, from);
 	if ((r = query_next(&q)) == 1) {
 		*calls = query_col_int(&q, 0);
 		*cost_microusd = query_col_int(&q, 1);

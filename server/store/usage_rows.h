@@ -26,6 +26,8 @@ struct usage_row {
 	struct usage usage;
 	int64_t duration_ms;
 	int64_t first_token_ms;
+	const char *request_key; /* NULL = a call of ours; else a client told it, once under this key */
+	int64_t request_hash;    /* of what it told */
 };
 
 /* Several of them. Known members only; unknown ones add nothing. */
@@ -47,6 +49,10 @@ int store_usage_sum(struct store *s, const struct usage_row *row, int64_t hour_m
 /* Rows with from <= id < to, by id, at most limit of them. */
 int store_usage_each(struct store *s, int64_t from, int64_t to, int64_t limit,
     void (*each)(void *arg, const struct usage_row *row), void *arg);
+/* What was told under that key: when it is counted, and its hash. MP_E_NOT_FOUND. */
+int store_usage_reported(struct store *s, const char *request_key, int64_t *id, int64_t *hash);
+/* The next id in from <= id < to behind all that are there; `to` = none is left. */
+int store_usage_next(struct store *s, int64_t from, int64_t to, int64_t *id);
 /* The oldest id; 0 = there is none. */
 int store_usage_first(struct store *s, int64_t *id);
 /* Deletes at most limit rows with id < before; *gone says how many. */
@@ -54,8 +60,9 @@ int store_usage_delete(struct store *s, int64_t before, int64_t limit, int64_t *
 /* Deletes hours (days) that begin before; at most limit. */
 int store_usage_delete_hours(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
 int store_usage_delete_days(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
-/* What the rows of a test session come to; cost -1 = none told. */
-int store_usage_session(struct store *s, int64_t session, int64_t *calls, int64_t *cost_microusd);
+/* What the rows of a test session come to, from that id on; cost -1 = none told. */
+int store_usage_session(struct store *s, int64_t session, int64_t from, int64_t *calls,
+    int64_t *cost_microusd);
 
 enum usage_level { USAGE_ROWS, USAGE_HOURS, USAGE_DAYS };
 enum usage_by {

@@ -12,7 +12,7 @@
 #define SYNC_MS 900   /* with the work of a checkpoint: within a second */
 #define RETRY_MS 1000
 #define ID_TRIES 10000
-#define SUBSCRIBERS 4
+#define SUBSCRIBERS 8
 /* No provider counts more than this in one answer: sums of sums never overflow. */
 #define COUNT_MAX INT64_C(1000000000000)
 
@@ -116,6 +116,14 @@ next_id(struct ledger *l)
 
 static void commit_deferred(void *arg);
 
+static void
+tell(struct ledger *l, const struct usage_row *row)
+{
+	for (size_t i = 0; i < SUBSCRIBERS; i++)
+		if (l->subscribers[i].on_row != NULL)
+			l->subscribers[i].on_row(l->subscribers[i].arg, row);
+}
+
 void
 ledger_add(struct ledger *l, const struct usage_row *row)
 {
@@ -135,14 +143,12 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 		l->size = l->size > 0 ? l->size * 2 : 16;
 		l->waiting = xrealloc(l->waiting, l->size * sizeof(struct waiting_row *));
 	}
+	seen.id = next_id(l);
 	w = copy_row(&seen);
-	w->row.id = next_id(l);
 	l->waiting[l->count++] = w;
 	if (!loop_timer_running(l->retry))
 		loop_defer(l->loop, &l->commit, commit_deferred, l);
-	for (size_t i = 0; i < SUBSCRIBERS; i++)
-		if (l->subscribers[i].on_row != NULL)
-			l->subscribers[i].on_row(l->subscribers[i].arg, &seen); /* one that asks frees w */
+	tell(l, &seen); /* one that asks frees w */
 }
 
 void
@@ -220,6 +226,14 @@ drop_waiting(struct ledger *l)
 	l->count = 0;
 }
 
+/* What is new in it is synced within a second. */
+static void
+written(struct ledger *l)
+{
+	if (!loop_timer_running(l->sync))
+		loop_timer_start(l->sync, SYNC_MS);
+}
+
 int
 ledger_flush(struct ledger *l)
 {
@@ -242,8 +256,37 @@ ledger_flush(struct ledger *l)
 	l->failing = l->losing = false;
 	loop_timer_stop(l->retry);
 	drop_waiting(l);
-	if (!loop_timer_running(l->sync))
-		loop_timer_start(l->sync, SYNC_MS);
+	written(l);
+	return 0;
+}
+
+int
+ledger_report(struct ledger *l, const struct usage_row *row, bool *again)
+{
+	struct usage_row seen = *row;
+	int64_t id, hash;
+	int r;
+
+	cap_row(&seen);
+	if ((r = ledger_flush(l)) != 0) /* what came before it is written before it */
+		return r;
+	if ((r = store_usage_reported(l->store, row->request_key, &id, &hash)) != MP_E_NOT_FOUND) {
+		*again = true;
+		return r == 0 && hash != row->request_hash ? MP_E_CONFLICT : r;
+	}
+	*again = false;
+	/* those of one millisecond follow each other */
+	if ((r = store_usage_next(l->store, row->id, row->id + 1000, &seen.id)) != 0 ||
+	    (r = store_begin(l->store)) != 0)
+		return r;
+	if ((r = write_row(l, &seen)) != 0) {
+		store_rollback(l->store);
+		return r;
+	}
+	if ((r = store_commit(l->store)) != 0)
+		return r;
+	written(l);
+	tell(l, &seen);
 	return 0;
 }
 
@@ -332,10 +375,11 @@ ledger_rows(struct ledger *l, int64_t from, int64_t to, int64_t limit,
 }
 
 int
-ledger_session(struct ledger *l, int64_t session, int64_t *calls, int64_t *cost_microusd)
+ledger_session(struct ledger *l, int64_t session, int64_t since_ms, int64_t *calls,
+    int64_t *cost_microusd)
 {
 	ledger_flush(l);
-	return store_usage_session(l->store, session, calls, cost_microusd);
+	return store_usage_session(l->store, session, since_ms * 1000, calls, cost_microusd);
 }
 
 /* One question, asked of one level after the other. */

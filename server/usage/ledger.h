@@ -23,6 +23,10 @@ int ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, st
 void ledger_free(struct ledger *l); /* writes what waits */
 /* Takes a row (copied); its id is made here: now, on the wall clock. */
 void ledger_add(struct ledger *l, const struct usage_row *row);
+/* A row that a client told: row->id is when it was, row->request_key what makes it count once. It is in the
+ * file when this returns 0; *again when it was before. MP_E_CONFLICT: something else was told under that key.
+ * MP_E_STORAGE: nothing is counted. */
+int ledger_report(struct ledger *l, const struct usage_row *row, bool *again);
 /* Writes what waits. 0 or MP_E_...: it goes on waiting. */
 int ledger_flush(struct ledger *l);
 /* Whether the last try to write failed; it is tried again every second. */
@@ -31,7 +35,7 @@ int64_t ledger_waiting(const struct ledger *l); /* rows not written yet */
 int64_t ledger_lost(const struct ledger *l);    /* rows since the start */
 struct store *ledger_store(struct ledger *l); /* for backups; borrowed */
 
-/* Hears of each row when it was added, before it is in the file. At most four. */
+/* Hears of each row when it was added, before it is in the file. At most eight. */
 void ledger_subscribe(struct ledger *l, void (*on_row)(void *arg, const struct usage_row *row), void *arg);
 void ledger_unsubscribe(struct ledger *l, void *arg);
 
@@ -45,7 +49,8 @@ int ledger_sums(struct ledger *l, int64_t from_ms, int64_t to_ms, enum usage_by 
 /* Rows with from <= id < to by id, at most limit. */
 int ledger_rows(struct ledger *l, int64_t from, int64_t to, int64_t limit,
     void (*each)(void *arg, const struct usage_row *row), void *arg);
-/* What a test session has used; cost -1 = none told. */
-int ledger_session(struct ledger *l, int64_t session, int64_t *calls, int64_t *cost_microusd);
+/* What a test session has used since it began; cost -1 = none told. */
+int ledger_session(struct ledger *l, int64_t session, int64_t since_ms, int64_t *calls,
+    int64_t *cost_microusd);
 
 #endif

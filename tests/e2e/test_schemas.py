@@ -90,6 +90,26 @@ def test_F20_another_program_in_a_long_write_transaction(make_daemon):
         assert rpc.call("sys.info")["read_only"] is False
 
 
+def test_F22_an_older_usage_is_brought_up_after_a_copy(make_daemon):
+    d = make_daemon(start=False)
+    d.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    db = d.data / "usage.db"
+    db.touch(mode=0o600)
+    with contextlib.closing(sqlite3.connect(db)) as c:
+        c.executescript((FIXTURES / "usage_v1.sql").read_text())
+        c.execute("PRAGMA journal_mode = WAL")
+        before = list(c.iterdump())
+    d.start()
+    with d.rpc() as rpc:
+        rpc.call("usage.record", ref="echo:m1", usage={"input_tokens": 1, "output_tokens": 1}, request_key="k")
+        rows = rpc.call("usage.export")["rows"]
+        assert [r["model"] for r in rows] == ["m1", "m2", "m1"] and "reported" not in rows[0]
+        assert rpc.call("usage.query")["total"]["requests"] == 3
+    d.stop()
+    with contextlib.closing(sqlite3.connect(d.data / "usage.db.v1.bak")) as c:
+        assert list(c.iterdump()) == before
+
+
 def test_F20_the_daemon_s_own_lock_keeps_others_out(daemon):
     """While it runs nobody else writes: sqlite3 is told, and the daemon answers as always."""
     with daemon.rpc() as rpc:

@@ -516,7 +516,8 @@ def test_cost_is_counted_when_an_answer_tells_it(lab):
             assert c.prompt("x").ok
         s = c.call("session.list")["sessions"][0]
         assert (s["requests"], s["cost_microusd"]) == (3, 3000)
-    lab.restart()
+    lab.kill()
+    lab.start()
     with lab.rpc() as c:
         s = c.call("session.list")["sessions"][0]
         assert (s["requests"], s["cost_microusd"]) == (3, 3000)

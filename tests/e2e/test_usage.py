@@ -182,6 +182,60 @@ def test_F04_restart_after_kill_9_with_100_000_rows(daemon, provider):
     assert time.monotonic() - begin < figure(1, 6)
 
 
+# ---- what programs tell of calls of their own ----
+
+TOLD = {"input_tokens": 1000, "output_tokens": 200, "cache_read_tokens": 600}
+
+
+def test_a_report_is_priced_and_counts_at_its_own_time(daemon, c):
+    then = int(time.time() * 1000) - 50 * 3600_000
+    got = c.call("usage.record", ref="openai:gpt-4o", usage=TOLD, at_ms=then, request_key="one", client="tool")
+    assert (got["ref"], got["cost_kind"], got["cost_microusd"]) == ("openai:gpt-4o", "list", OPENAI_MICROUSD)
+    c.call("usage.record", ref="openai:gpt-4o", usage=dict(TOLD, cost_microusd=9, estimated=True), request_key="two")
+    c.call("usage.record", ref="openai:model-of-tomorrow", usage=TOLD, request_key="three")
+    assert [r["requests"] for r in c.call("usage.query", by="day")["rows"]] == [1, 2]
+    first, second, third = rows(c)
+    assert (first["client"], first["reported"], first["at_ms"], first["counts"]) == ("tool", "one", then, "reported")
+    assert (second["client"], second["cost_kind"], second["cost_microusd"], second["counts"]) == ("pytest", "reported", 9, "estimated")
+    assert third["cost_kind"] == "unpriced" and total(c)["unpriced"] == 1
+    table = list(csv.DictReader(io.StringIO(daemon.mpc("usage", "export", check=0).out)))
+    assert [r["reported"] for r in table] == ["one", "two", "three"]
+
+
+def test_a_report_counts_once_also_over_kill_9(daemon, c):
+    told = dict(ref="openai:gpt-4o", usage=TOLD, request_key="once")
+    first = c.call("usage.record", **told)
+    assert c.call("usage.record", **told)["at_ms"] == first["at_ms"]
+    daemon.kill()
+    daemon.start()
+    with daemon.rpc() as c:
+        with pytest.raises(Exception, match="another call"):
+            c.call("usage.record", **dict(told, usage=dict(TOLD, output_tokens=201)))
+        c.call("usage.record", **told)
+        assert total(c)["requests"] == 1 and len(rows(c)) == 1
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"at_ms": int(time.time() * 1000) + 3600_000}, "future"), ({"at_ms": int(time.time())}, "400 days"),
+    ({"usage": {"input_tokens": 5}}, "needs"), ({"usage": dict(TOLD, output_tokens=-1)}, "from 0"),
+    ({"usage": dict(TOLD, cost_microusd=10**15)}, "from 0"), ({"usage": dict(TOLD, input_tokens=10)}, "cannot be less"),
+    ({"usage": dict(TOLD, reasoning_tokens=201)}, "cannot be less"), ({"usage": dict(TOLD, monkeys=1)}, "monkeys"),
+    ({"usage": dict(TOLD, input_tokens=1.5)}, "from 0"), ({"ref": "nobody:m"}, "nobody"), ({"ref": "@chain"}, "chain"),
+    ({"usage": dict(TOLD, estimated=1)}, "true or false"), ({"request_key": ""}, "empty")])
+def test_a_report_that_cannot_be_is_refused(c, change, words):
+    with pytest.raises(Exception, match=words):
+        c.call("usage.record", **dict(dict(ref="openai:gpt-4o", usage=TOLD, request_key="k"), **change))
+    assert total(c)["requests"] == 0
+
+
+def test_a_report_fills_a_budget(daemon, c):
+    daemon.mpc("budget", "set", "0.01", "--per", "day", "--for", "openai", check=0)
+    c.call("usage.record", ref="openai:gpt-4o", usage=dict(TOLD, cost_microusd=9000), request_key="a")
+    c.call("usage.record", ref="openai:gpt-4o", usage=dict(TOLD, cost_microusd=9000), request_key="b",
+           at_ms=int(time.time() * 1000) - 30 * 3600_000)  # of a day that is over
+    assert c.call("budget.get")["budgets"][0]["spent_microusd"] == 9000
+
+
 # ---- windows of plans ----
 
 def windows(c):

@@ -79,7 +79,7 @@ def test_F14_calls_are_served_and_their_rows_wait(calling):
 
 def many_rows(daemon, count):
     """As if so many calls had been made, a minute apart; the daemon is stopped."""
-    names = "'scripted', 'm1', 'm1', 'default', 'mpc', '', '', 0, 'done', 'reported', 100, 20, NULL, NULL, NULL, 'list', 1500, 900, 300"
+    names = "'scripted', 'm1', 'm1', 'default', 'mpc', '', '', 0, 'done', 'reported', 100, 20, NULL, NULL, NULL, 'list', 1500, 900, 300, NULL, NULL"
     hour, now = 3_600_000, int(time.time() * 1000)
     with contextlib.closing(sqlite3.connect(daemon.data / "usage.db")) as db:
         db.execute(f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "

@@ -268,6 +268,8 @@ pack_row(void *arg, const struct usage_row *row)
 	pack_kv_str(p, "provider", row->provider);
 	pack_kv_str(p, "model", row->model);
 	kv_text(p, "answered", row->answered);
+	if (row->request_key != NULL)
+		pack_kv_str(p, "reported", row->request_key);
 	kv_text(p, "key", row->label);
 	kv_text(p, "client", row->client);
 	kv_text(p, "scope", row->scope);

@@ -214,19 +214,6 @@ test_ready__a_session_s_key_until_it_ends(void **state)
 	route_clear(&route);
 }
 
-static void
-test_count__only_routes_of_a_session(void **state)
-{
-	struct road *r = *state;
-
-	start(r, "openrouter", "gpt-4", KEY, true);
-	routes_count(r->routes, 0, 5);
-	routes_count(r->routes, r->id, -1);
-	routes_count(r->routes, r->id, 5);
-	assert_int_equal(sessions_find(r->w.ss, r->id)->requests, 2);
-	assert_int_equal(sessions_find(r->w.ss, r->id)->cost_microusd, 5);
-}
-
 #define ROAD(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -241,7 +228,6 @@ main(void)
 		ROAD(test_route__a_token_that_is_none_is_refused),
 		ROAD(test_route__the_reason_shows_both_kinds),
 		ROAD(test_ready__a_session_s_key_until_it_ends),
-		ROAD(test_count__only_routes_of_a_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

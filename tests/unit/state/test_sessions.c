@@ -136,7 +136,6 @@ test_sessions__one_is_what_was_asked_for(void **state)
 	assert_ptr_equal(sessions_activated(w->ss), s);
 	assert_int_equal(s->expires_ms - s->started_ms, 30 * MINUTE);
 	assert_in_range(session_left_ms(s), 29 * MINUTE, 30 * MINUTE);
-	assert_int_equal(s->cost_microusd, -1);
 	assert_int_equal(open_key(w, "openrouter", "session-1"), 0);
 	assert_int_equal(open_key(w, "openrouter", NULL), MP_E_NO_CREDENTIAL);
 }
@@ -625,26 +624,6 @@ test_sessions__halves_of_one_are_removed(void **state)
 /* ---- the rest ---- */
 
 static void
-test_sessions__what_was_counted_survives(void **state)
-{
-	struct world *w = *state;
-	struct started a = start(w, NULL, MINUTE, true);
-	const struct session *s;
-
-	sessions_report(w->ss, a.id, -1);
-	sessions_report(w->ss, a.id, 1500);
-	sessions_report(w->ss, a.id, 0);
-	sessions_report(w->ss, 99, 7);
-	/* a change that fails reads the table again */
-	assert_int_equal(changes_begin(w->changes, &w->err), 0);
-	changes_rollback(w->changes);
-	world_reopen(w);
-	s = sessions_find(w->ss, a.id);
-	assert_int_equal(s->requests, 3);
-	assert_int_equal(s->cost_microusd, 1500);
-}
-
-static void
 test_sessions__they_go_with_their_provider(void **state)
 {
 	struct world *w = *state;
@@ -704,7 +683,6 @@ main(void)
 		T(F106_test_sessions__an_edited_end_does_not_open_the_key),
 		T(F106_test_sessions__a_session_s_key_cannot_be_made_an_ordinary_one),
 		T(test_sessions__halves_of_one_are_removed),
-		T(test_sessions__what_was_counted_survives),
 		T(test_sessions__they_go_with_their_provider),
 		T(test_sessions__a_moved_provider_does_not_get_the_key),
 	};

@@ -48,7 +48,7 @@ static inline int
 put_session(struct store *s, const char *provider_id)
 {
 	struct session_row row = { .token_hash = "hash", .token_hash_len = 4, .provider_id = provider_id,
-		.model = "m", .label = "default", .boot_id = "boot", .cost_microusd = -1 };
+		.model = "m", .label = "default", .boot_id = "boot" };
 
 	return store_session_put(s, &row, NULL);
 }

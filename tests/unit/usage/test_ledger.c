@@ -298,7 +298,7 @@ test_ledger__a_session_counts_calls_not_attempts(void **state)
 	struct usage_row row = a_row("a", "m");
 	int64_t calls = -1, cost = -1;
 
-	assert_int_equal(ledger_session(d->ledger, 7, &calls, &cost), 0);
+	assert_int_equal(ledger_session(d->ledger, 7, 0, &calls, &cost), 0);
 	assert_int_equal(calls, 0);
 	assert_int_equal(cost, -1);
 	row.session = 7;
@@ -309,9 +309,59 @@ test_ledger__a_session_counts_calls_not_attempts(void **state)
 	ledger_add(d->ledger, &row);
 	row.session = 8;
 	ledger_add(d->ledger, &row);
-	assert_int_equal(ledger_session(d->ledger, 7, &calls, &cost), 0);
+	assert_int_equal(ledger_session(d->ledger, 7, 0, &calls, &cost), 0);
 	assert_int_equal(calls, 2);
 	assert_int_equal(cost, 4500);
+	/* an earlier session of that number is none of its business */
+	assert_int_equal(ledger_session(d->ledger, 7, clock_wall_ms() + 1000, &calls, &cost), 0);
+	assert_int_equal(calls, 0);
+}
+
+/* ---- what clients tell ---- */
+
+static void
+count_row(void *arg, const struct usage_row *row)
+{
+	int *heard = arg;
+
+	assert_true(row->id > 0);
+	(*heard)++;
+}
+
+static void
+test_ledger__a_report_counts_once_at_its_own_time(void **state)
+{
+	struct desk *d = *state;
+	struct usage_row row = a_row("a", "m"), own = a_row("a", "m");
+	int64_t then = berlin(2026, 11, 20, 12, 0);
+	int heard = 0;
+	bool again;
+
+	set_clock(then + 3 * DAY_MS);
+	ledger_subscribe(d->ledger, count_row, &heard);
+	ledger_add(d->ledger, &own);
+	row.id = then * 1000;
+	row.request_hash = -5;
+	for (int i = 0; i < 2; i++) {
+		row.request_key = i == 0 ? "one" : "two"; /* of the same moment */
+		assert_int_equal(ledger_report(d->ledger, &row, &again), 0);
+		assert_false(again);
+	}
+	assert_int_equal(heard, 3);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ledger_report(d->ledger, &row, &again), 0);
+		assert_true(again);
+		ledger_free(d->ledger); /* it is remembered */
+		desk_open(d);
+	}
+	row.request_hash = 6;
+	assert_int_equal(ledger_report(d->ledger, &row, &again), MP_E_CONFLICT);
+	assert_true(again);
+	assert_int_equal(heard, 3);
+	assert_int_equal(rows(d).count, 3);
+	assert_int_equal(sums(d, then, then + HOUR_MS, USAGE_BY_NOTHING).sums.requests, 2);
+	assert_int_equal(sums(d, 0, then + 4 * DAY_MS, USAGE_BY_NOTHING).sums.requests, 3);
+	assert_null(rows(d).last.request_key);
 }
 
 /* ---- what may go wrong ---- */
@@ -439,6 +489,7 @@ main(void)
 		T(test_ledger__sums_by_what_was_asked),
 		T(test_ledger__money_plans_and_what_is_not_known_are_kept_apart),
 		T(test_ledger__a_session_counts_calls_not_attempts),
+		T(test_ledger__a_report_counts_once_at_its_own_time),
 		T(F01_test_ledger__kill_9_after_the_turn_loses_nothing),
 		T(F14_test_ledger__a_full_disk_makes_rows_wait),
 		T(test_ledger__damage_is_refused_at_the_start),
