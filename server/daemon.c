@@ -22,6 +22,7 @@
 #include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/call/purses.h"
+#include "server/call/retention.h"
 #include "server/call/waiting.h"
 #include "server/call/windows.h"
 #include "server/manager.h"
@@ -44,6 +45,7 @@
 #include "server/state/team.h"
 #include "server/upstream/carrier.h"
 #include "server/usage/ledger.h"
+#include "server/usage/prune.h"
 #include "server/vault/vault.h"
 
 #define GRACE_MS 10000     /* running streams may take this long to end */
@@ -61,6 +63,7 @@ struct daemon {
 	struct detection *detection;
 	struct waiting *waiting;
 	struct windows *windows;
+	struct retention *retention;
 	struct cooldowns *cooldowns;
 	struct freshen *freshen;
 	struct key_reader *key_reader;
@@ -312,6 +315,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	    o->test_timeout_ms);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
+	p->prune = prune_new(d->loop, p->ledger);
+	d->retention = retention_new(d->loop, p->settings, p->prune, p->ledger, p->changes);
 	key_command_serve(p->upstream, p->keeper);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger,
@@ -405,6 +410,8 @@ daemon_free(struct daemon *d)
 	calls_free(p->calls);
 	waiting_free(d->waiting);
 	windows_free(d->windows);
+	retention_free(d->retention);
+	prune_free(p->prune);
 	purses_free(p->purses);
 	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);

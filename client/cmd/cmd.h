@@ -55,6 +55,8 @@ int check_many(struct app *a, const char *const *names, size_t n, const char *la
 const char *usage_today(struct app *a, const struct value *total);
 /* "$3.41 of $10.00 a day  34 %" of a budget. */
 const char *budget_line(struct app *a, const struct value *budget);
+/* mpc usage prune */
+int usage_prune(struct app *a);
 int64_t usage_midnight_ms(void); /* when today began here */
 /* Whether a daemon listens; the link is then open. */
 bool daemon_runs(struct app *a);

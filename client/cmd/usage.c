@@ -323,5 +323,7 @@ cmd_usage(struct app *a)
 		return show(a, since > 0 ? since : 0);
 	if (strcmp(word, "export") == 0)
 		return export(a, since > 0 ? since : 0);
+	if (strcmp(word, "prune") == 0)
+		return usage_prune(a);
 	return fail_usage(a, "mpc usage has no \"%.40s\"", word);
 }

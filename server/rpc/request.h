@@ -42,6 +42,7 @@ struct overrides;
 struct probes;
 struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
+struct prune;
 struct purses;
 struct routes;
 struct sessions;
@@ -70,6 +71,7 @@ struct rpc_parts {
 	struct sessions *sessions;
 	struct minted *minted;
 	struct ledger *ledger;
+	struct prune *prune;
 	struct budgets *budgets;
 	struct purses *purses;
 	struct team *team;

@@ -12,7 +12,9 @@ const struct database database_state = { "state.db", 0x6d706431 /* "mpd1" */, &s
 /* Nothing in it is secret, and the last second may be lost with the power. */
 const struct database database_usage = { "usage.db", 0x6d706475 /* "mpdu" */, &schema_usage, NULL,
 	1000,
-	"PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF" };
+	"PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = NORMAL; "
+	"PRAGMA secure_delete = OFF; "
+	"PRAGMA journal_size_limit = 8388608" };
 
 const struct database *const databases[DATABASES] = { &database_state, &database_usage };
 

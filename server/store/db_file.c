@@ -252,6 +252,7 @@ fill_new(const char *path, const struct database *is, struct error *err)
 	snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", (int)is->application_id);
 	if ((rc = db_connect(path, &s)) != SQLITE_OK)
 		return db_file_error(path, rc, err);
+	s->is = *is;
 	if ((rc = db_configure(s)) == SQLITE_OK && (rc = db_exec(s, pragma)) == SQLITE_OK &&
 	    (rc = migrations_run(s, is->schema, 0)) == SQLITE_OK)
 		rc = db_exec(s, "PRAGMA journal_mode = WAL"); /* remembered by the file */

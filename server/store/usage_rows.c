@@ -141,63 +141,6 @@ store_usage_next(struct store *s, int64_t from, int64_t to, int64_t *id)
 }
 
 int
-store_usage_first(struct store *s, int64_t *id)
-{
-	static const char sql[] = "SELECT min(id) FROM attempts";
-	struct query q;
-	int r;
-
-	query_init(&q, s, sql);
-	if ((r = query_next(&q)) == 1) {
-		*id = query_col_int(&q, 0);
-		r = 0;
-	}
-	query_end(&q);
-	return r;
-}
-
-static int
-delete_before(struct store *s, const char *sql, int64_t before, int64_t limit, int64_t *gone)
-{
-	struct query q;
-
-	query_init(&q, s, sql);
-	query_int(&q, before);
-	query_int(&q, limit);
-	return query_run(&q, gone);
-}
-
-int
-store_usage_delete(struct store *s, int64_t before, int64_t limit, int64_t *gone)
-{
-	static const char sql[] = "DELETE FROM attempts WHERE id IN "
-				  "(SELECT id FROM attempts WHERE id < ?1 ORDER BY id LIMIT ?2)";
-
-	return delete_before(s, sql, before, limit, gone);
-}
-
-#define DELETE_SUMS(table)                                                              \
-	"DELETE FROM " table " WHERE (start_ms, provider, model, client, scope, chain) IN " \
-	"(SELECT start_ms, provider, model, client, scope, chain FROM " table               \
-	" WHERE start_ms < ?1 ORDER BY start_ms LIMIT ?2)"
-
-int
-store_usage_delete_hours(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone)
-{
-	static const char sql[] = DELETE_SUMS("usage_hours");
-
-	return delete_before(s, sql, before_ms, limit, gone);
-}
-
-int
-store_usage_delete_days(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone)
-{
-	static const char sql[] = DELETE_SUMS("usage_days");
-
-	return delete_before(s, sql, before_ms, limit, gone);
-}
-
-int
 store_usage_session(struct store *s, int64_t session, int64_t from, int64_t *calls,
     int64_t *cost_microusd)
 {

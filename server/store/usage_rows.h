@@ -53,13 +53,19 @@ int store_usage_each(struct store *s, int64_t from, int64_t to, int64_t limit,
 int store_usage_reported(struct store *s, const char *request_key, int64_t *id, int64_t *hash);
 /* The next id in from <= id < to behind all that are there; `to` = none is left. */
 int store_usage_next(struct store *s, int64_t from, int64_t to, int64_t *id);
-/* The oldest id; 0 = there is none. */
-int store_usage_first(struct store *s, int64_t *id);
 /* Deletes at most limit rows with id < before; *gone says how many. */
 int store_usage_delete(struct store *s, int64_t before, int64_t limit, int64_t *gone);
 /* Deletes hours (days) that begin before; at most limit. */
 int store_usage_delete_hours(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
 int store_usage_delete_days(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
+/* Whether there are rows or hours before the one, or days before the other. */
+int store_usage_left(struct store *s, int64_t rows_ms, int64_t days_ms, bool *left);
+/* How many days with from_ms <= start < to_ms there are, and their requests. */
+int store_usage_days(struct store *s, int64_t from_ms, int64_t to_ms, int64_t *requests, int64_t *days);
+/* Gives at most so many unused pages back to the disk, from the next checkpoint on; *more: there are others.
+ * Files that earlier versions made keep theirs for what comes. Outside of a transaction. */
+int store_usage_shrink(struct store *s, int pages, bool *more);
+int64_t store_usage_bytes(struct store *s); /* the size of the file when its log is empty */
 /* What the rows of a test session come to, from that id on; cost -1 = none told. */
 int store_usage_session(struct store *s, int64_t session, int64_t from, int64_t *calls,
     int64_t *cost_microusd);

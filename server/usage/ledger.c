@@ -1,6 +1,7 @@
 #include "server/usage/ledger.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,7 @@ struct ledger {
 	int64_t lost;
 	bool failing, losing; /* said so */
 	struct span hour, day;
+	int64_t rows_from_ms, days_from_ms; /* what was before is forgotten */
 	struct {
 		void (*on_row)(void *arg, const struct usage_row *row);
 		void *arg;
@@ -305,6 +307,62 @@ sync_now(void *arg)
 		loop_timer_start(l->sync, SYNC_MS);
 }
 
+/* ---- what is forgotten ---- */
+
+static int64_t
+noted_ms(struct ledger *l, const char *key)
+{
+	char *text = NULL;
+	int64_t ms = 0;
+
+	if (store_meta_get(l->store, key, &text) == 0)
+		ms = strtoll(text, NULL, 10);
+	free(text);
+	return ms;
+}
+
+static int
+note_ms(struct ledger *l, const char *key, int64_t ms)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%lld", (long long)ms);
+	return store_meta_set(l->store, key, text);
+}
+
+int
+ledger_forget(struct ledger *l, int64_t before_ms, bool days)
+{
+	int64_t rows = before_ms > l->rows_from_ms ? before_ms : l->rows_from_ms;
+	int64_t sums = days && before_ms > l->days_from_ms ? before_ms : l->days_from_ms;
+	int r;
+
+	if ((r = store_begin(l->store)) != 0)
+		return r;
+	if ((r = note_ms(l, "rows_from_ms", rows)) != 0 || (r = note_ms(l, "days_from_ms", sums)) != 0) {
+		store_rollback(l->store);
+		return r;
+	}
+	if ((r = store_commit(l->store)) != 0)
+		return r;
+	l->rows_from_ms = rows;
+	l->days_from_ms = sums;
+	written(l);
+	return 0;
+}
+
+int64_t
+ledger_rows_from_ms(const struct ledger *l)
+{
+	return l->rows_from_ms;
+}
+
+int64_t
+ledger_days_from_ms(const struct ledger *l)
+{
+	return l->days_from_ms;
+}
+
 /* ---- the face ---- */
 
 int
@@ -318,6 +376,8 @@ ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct
 		free(l);
 		return r;
 	}
+	l->rows_from_ms = noted_ms(l, "rows_from_ms");
+	l->days_from_ms = noted_ms(l, "days_from_ms");
 	l->retry = loop_timer_new(loop, commit_deferred, l);
 	l->sync = loop_timer_new(loop, sync_now, l);
 	*out = l;
@@ -380,88 +440,4 @@ ledger_session(struct ledger *l, int64_t session, int64_t since_ms, int64_t *cal
 {
 	ledger_flush(l);
 	return store_usage_session(l->store, session, since_ms * 1000, calls, cost_microusd);
-}
-
-/* One question, asked of one level after the other. */
-struct asking {
-	struct ledger *l;
-	enum usage_by by;
-	void (*each)(void *arg, const struct usage_group *g);
-	void *arg;
-	enum usage_level step;
-	int64_t start_ms; /* of the hour or day that parts of it belong to */
-	enum usage_level level;
-};
-
-static void
-on_group(void *arg, const struct usage_group *g)
-{
-	const struct asking *a = arg;
-	struct usage_group named = *g;
-
-	if (a->by == USAGE_BY_START && a->level != a->step)
-		named.start_ms = a->start_ms;
-	a->each(a->arg, &named);
-}
-
-static int
-ask(struct asking *a, enum usage_level level, int64_t from_ms, int64_t to_ms)
-{
-	if (from_ms >= to_ms)
-		return 0;
-	a->level = level;
-	return store_usage_groups(a->l->store, level, a->by, from_ms, to_ms, on_group, a);
-}
-
-/* A part of one hour. */
-static int
-ask_rows(struct asking *a, int64_t from_ms, int64_t to_ms)
-{
-	a->start_ms = calendar_start(a->step == USAGE_HOURS ? PERIOD_HOUR : PERIOD_DAY, from_ms);
-	return ask(a, USAGE_ROWS, from_ms, to_ms);
-}
-
-/* A part of one day. */
-static int
-ask_hours(struct asking *a, int64_t from_ms, int64_t to_ms)
-{
-	int64_t first = calendar_start(PERIOD_HOUR, from_ms), last = calendar_start(PERIOD_HOUR, to_ms);
-	int r = 0;
-
-	if (first < from_ms)
-		first = calendar_next(PERIOD_HOUR, from_ms);
-	if (first > to_ms)
-		return ask_rows(a, from_ms, to_ms);
-	if ((r = ask_rows(a, from_ms, first)) != 0)
-		return r;
-	a->start_ms = calendar_start(PERIOD_DAY, from_ms);
-	if ((r = ask(a, USAGE_HOURS, first, last)) != 0)
-		return r;
-	return ask_rows(a, last, to_ms);
-}
-
-int
-ledger_sums(struct ledger *l, int64_t from_ms, int64_t to_ms, enum usage_by by, enum usage_level step,
-    void (*each)(void *arg, const struct usage_group *g), void *arg)
-{
-	struct asking a = { l, by, each, arg, step, 0, step };
-	int64_t first, last;
-	int r;
-
-	ledger_flush(l);
-	if (from_ms >= to_ms)
-		return 0;
-	first = calendar_start(PERIOD_DAY, from_ms);
-	last = calendar_start(PERIOD_DAY, to_ms);
-	if (first < from_ms)
-		first = calendar_next(PERIOD_DAY, from_ms);
-	if (first > to_ms)
-		return ask_hours(&a, from_ms, to_ms);
-	if ((r = ask_hours(&a, from_ms, first)) != 0)
-		return r;
-	if (by == USAGE_BY_START && step == USAGE_HOURS)
-		r = ask(&a, USAGE_HOURS, first, last);
-	else
-		r = ask(&a, USAGE_DAYS, first, last);
-	return r != 0 ? r : ask_hours(&a, last, to_ms);
 }

@@ -27,6 +27,10 @@ void ledger_add(struct ledger *l, const struct usage_row *row);
  * file when this returns 0; *again when it was before. MP_E_CONFLICT: something else was told under that key.
  * MP_E_STORAGE: nothing is counted. */
 int ledger_report(struct ledger *l, const struct usage_row *row, bool *again);
+/* From now on the time before is known by its days alone; with days, not even by them. Who calls it deletes. */
+int ledger_forget(struct ledger *l, int64_t before_ms, bool days);
+int64_t ledger_rows_from_ms(const struct ledger *l); /* 0 = since ever */
+int64_t ledger_days_from_ms(const struct ledger *l);
 /* Writes what waits. 0 or MP_E_...: it goes on waiting. */
 int ledger_flush(struct ledger *l);
 /* Whether the last try to write failed; it is tried again every second. */
@@ -43,7 +47,7 @@ void ledger_unsubscribe(struct ledger *l, void *arg);
 
 /* What attempts that ended in from_ms <= t < to_ms come to, a group at a time, a group may come in several
  * parts. Groups by start: `step` says whether hours or days; else it is not looked at. Whole hours and days
- * come from their sums, the rest from the rows; where rows were deleted a day counts whole. */
+ * come from their sums, the rest from the rows; where rows were deleted a day counts whole, also by hour. */
 int ledger_sums(struct ledger *l, int64_t from_ms, int64_t to_ms, enum usage_by by,
     enum usage_level step, void (*each)(void *arg, const struct usage_group *g), void *arg);
 /* Rows with from <= id < to by id, at most limit. */

@@ -99,6 +99,8 @@ read_time(struct rpc_request *req, int64_t *at_ms, struct error *err)
 		return error_field(err, "at_ms", "at_ms is in the future");
 	if (*at_ms > now)
 		*at_ms = now;
+	if (*at_ms < ledger_rows_from_ms(rpc_parts(req)->ledger))
+		return error_field(err, "at_ms", "at_ms is before what the ledger keeps (mpc usage prune)");
 	if (*at_ms < now - LATE_MAX_MS) {
 		error_field(err, "at_ms", "at_ms is more than 400 days ago");
 		return error_hint(err, "it counts milliseconds since 1970, not seconds"), err->code;
