@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "client/app.h"
+#include "client/cmd/cmd.h"
 #include "client/out.h"
 #include "client/route.h"
 
@@ -39,6 +40,8 @@ event_words(struct app *a, const struct value *e)
 		what = test_words(a, value, op);
 	else if (strcmp(topic, "route") == 0)
 		what = route_name(a, value);
+	else if (strcmp(topic, "usage") == 0)
+		what = app_format(a, "today %s", usage_today(a, value_get(value, "total")));
 	else if (*app_member(a, value, "state") != '\0')
 		what = app_member(a, value, "state");
 	else if (*app_member(a, value, "ref") != '\0')

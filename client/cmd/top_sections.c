@@ -468,6 +468,12 @@ top_event(struct top *t, const struct value *event)
 	time_t now = time(NULL);
 	struct tm tm;
 
+	if (value_equals(value_get(event, "topic"), "usage")) { /* it has a place of its own */
+		if (!t->paused)
+			top_read_today(t, value_get(event, "value"));
+		app_release(t->a, before);
+		return;
+	}
 	localtime_r(&now, &tm);
 	free(*at);
 	*at = xstrdup(app_format(t->a, "%02d:%02d:%02d  %s", tm.tm_hour, tm.tm_min, tm.tm_sec,

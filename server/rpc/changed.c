@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/rpc/usage_object.h"
+
 /* "provider/label" or "provider:model": where the second part begins, the first copied to name. */
 static const char *
 split_key(const char *key, char separator, char name[65])
@@ -123,6 +125,9 @@ changed_pack(struct pack *p, const struct rpc_parts *parts, const struct change 
 		break;
 	case TOPIC_BUDGET:
 		pack_budgets(p, parts); /* all of them: a purse may hold another */
+		break;
+	case TOPIC_USAGE:
+		pack_usage_today(p, parts);
 		break;
 	case TOPIC_TEAM:
 		pack_changed_bundle(p, parts, ch->key);

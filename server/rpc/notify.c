@@ -11,6 +11,7 @@
 #include "server/rpc/conn.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
+#include "server/rpc/usage_object.h"
 #include "server/vault/vault.h"
 
 #define BIT(topic) (1u << (topic))
@@ -385,6 +386,9 @@ pack_topic(struct conn *c, struct pack *p, enum topic t)
 		break;
 	case TOPIC_BUDGET:
 		pack_budgets(p, parts);
+		break;
+	case TOPIC_USAGE:
+		pack_usage_today(p, parts);
 		break;
 	case TOPIC_KEYS:
 		pack_keys(p, parts, NULL);

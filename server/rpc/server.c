@@ -10,6 +10,7 @@
 #include "server/rpc/dispatch.h"
 #include "server/rpc/notify.h"
 #include "server/rpc/replay.h"
+#include "server/rpc/usage_object.h"
 
 struct rpc_server *
 rpc_server_new(struct rpc_parts *parts, const struct rpc_patience *patience)
@@ -21,6 +22,7 @@ rpc_server_new(struct rpc_parts *parts, const struct rpc_patience *patience)
 		s->patience = *patience;
 	s->replays = replays_new();
 	s->notifier = notifier_new(s);
+	s->usage_news = usage_news_new(s);
 	parts->server = s;
 	return s;
 }
@@ -34,6 +36,7 @@ rpc_server_free(struct rpc_server *s)
 		conn_close(s->conns, "the daemon stops");
 	while (s->dying != NULL)
 		conn_free(s->dying);
+	usage_news_free(s->usage_news);
 	notifier_free(s->notifier);
 	replays_free(s->replays);
 	requests_free_spare(s);

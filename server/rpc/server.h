@@ -11,6 +11,7 @@
 
 struct notifier;
 struct replays;
+struct usage_news;
 
 /* How patient a connection is; 0 = the number of limits.h. Tests make it short. */
 struct rpc_patience {
@@ -24,6 +25,7 @@ struct rpc_server {
 	struct rpc_parts *parts;
 	struct rpc_patience patience;
 	struct notifier *notifier;
+	struct usage_news *usage_news;
 	struct replays *replays;
 	struct conn *conns; /* newest first */
 	struct conn *dying; /* closed, until the end of the tick */

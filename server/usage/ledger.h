@@ -27,7 +27,8 @@ void ledger_add(struct ledger *l, const struct usage_row *row);
  * file when this returns 0; *again when it was before. MP_E_CONFLICT: something else was told under that key.
  * MP_E_STORAGE: nothing is counted. */
 int ledger_report(struct ledger *l, const struct usage_row *row, bool *again);
-/* From now on the time before is known by its days alone; with days, not even by them. Who calls it deletes. */
+/* From now on the time before is known by its days alone; with days, not even by them. Who calls it
+ * deletes. */
 int ledger_forget(struct ledger *l, int64_t before_ms, bool days);
 int64_t ledger_rows_from_ms(const struct ledger *l); /* 0 = since ever */
 int64_t ledger_days_from_ms(const struct ledger *l);

@@ -2,8 +2,8 @@
  * unless that is to go, too.
  *
  * The day is noted first, and from then on every question about the time before it is answered from the days
- * alone; then rows go in pieces, between the turns of the loop, and the room they took goes back to the disk. So
- * sums are right at every moment, and what kill -9 cut off goes on at the next start. */
+ * alone; then rows go in pieces, between the turns of the loop, and the room they took goes back to the disk.
+ * So sums are right at every moment, and what kill -9 cut off goes on at the next start. */
 #ifndef SERVER_USAGE_PRUNE_H
 #define SERVER_USAGE_PRUNE_H
 

@@ -236,6 +236,41 @@ def test_a_report_fills_a_budget(daemon, c):
     assert c.call("budget.get")["budgets"][0]["spent_microusd"] == 9000
 
 
+# ---- the topic ----
+
+def usage_events(c, seconds):
+    got, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            got.append((c.event("state.event", timeout=end - time.monotonic(), topic="usage"), time.monotonic()))
+        except TimeoutError:
+            break
+    return got
+
+
+def test_the_topic_tells_what_today_came_to_once_a_second(daemon, provider, c):
+    daemon.add_provider(provider)
+    with daemon.rpc() as watcher:
+        snapshot = watcher.call("state.subscribe", topics=["usage"])["snapshot"]["usage"]
+        assert snapshot["total"]["requests"] == 0 and snapshot["providers"] == []
+        began = time.monotonic()
+        for _ in range(30):
+            c.call("prompt.run", text="hi")
+        took = time.monotonic() - began
+        events = usage_events(watcher, 2.5)
+        assert 2 <= len(events) <= 3 + took, events
+        assert all(b[1] - a[1] > 0.9 for a, b in zip(events, events[1:]))
+        last = events[-1][0]
+        assert last["value"]["total"]["requests"] == 30 and last["op"] == "update" and last["key"] == "today"
+        assert [(p["provider"], p["requests"]) for p in last["value"]["providers"]] == [("scripted", 30)]
+        assert last["value"]["total"] == total(c)
+        assert usage_events(watcher, 1.3) == []  # nothing happens, nothing is told
+    w = daemon.mpc_tty("watch", "usage")
+    w.expect("now")
+    c.call("prompt.run", text="hi")
+    w.expect("usage      today 31 requests")
+
+
 # ---- windows of plans ----
 
 def windows(c):

@@ -6,6 +6,7 @@
 #include "server/base/clock.h"
 #include "server/rpc/objects.h"
 #include "server/rpc/request.h"
+#include "server/rpc/usage_object.h"
 #include "server/usage/calendar.h"
 #include "server/usage/ledger.h"
 
@@ -44,25 +45,6 @@ sums_add(struct usage_sums *to, const struct usage_sums *s)
 	to->estimated += s->estimated;
 	to->unknown += s->unknown;
 	to->duration_ms += s->duration_ms;
-}
-
-static void
-pack_sums(struct pack *p, const struct usage_sums *s)
-{
-	pack_kv_int(p, "requests", s->requests);
-	pack_kv_int(p, "failed", s->failed);
-	pack_kv_int(p, "cancelled", s->cancelled);
-	pack_kv_int(p, "input_tokens", s->input_tokens);
-	pack_kv_int(p, "output_tokens", s->output_tokens);
-	pack_kv_int(p, "cache_read_tokens", s->cache_read_tokens);
-	pack_kv_int(p, "cache_write_tokens", s->cache_write_tokens);
-	pack_kv_int(p, "reasoning_tokens", s->reasoning_tokens);
-	pack_kv_int(p, "cost_microusd", s->cost_microusd);
-	pack_kv_int(p, "plan_microusd", s->plan_microusd);
-	pack_kv_int(p, "unpriced", s->unpriced);
-	pack_kv_int(p, "estimated", s->estimated);
-	pack_kv_int(p, "unknown", s->unknown);
-	pack_kv_int(p, "duration_ms", s->duration_ms);
 }
 
 /* ---- groups: parts of one come apart and are put together ---- */
@@ -175,7 +157,7 @@ pack_group(struct pack *p, const struct group *g)
 		pack_kv_str(p, "client", g->client);
 	if (g->start_ms != 0)
 		pack_kv_int(p, "start_ms", g->start_ms);
-	pack_sums(p, &g->sums);
+	pack_usage_sums(p, &g->sums);
 	pack_map_end(p);
 }
 
@@ -224,7 +206,7 @@ rpc_usage_query(struct rpc_request *req)
 	pack_array_end(p);
 	pack_str(p, "total");
 	pack_map_begin(p);
-	pack_sums(p, &gs.total);
+	pack_usage_sums(p, &gs.total);
 	pack_map_end(p);
 	groups_clear(&gs);
 	return rpc_ok(req);

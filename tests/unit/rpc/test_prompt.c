@@ -69,6 +69,7 @@ desk_open(void **state)
 		.models = d->h->models,
 		.overrides = d->h->overrides,
 		.sessions = d->h->sessions,
+		.ledger = d->h->ledger,
 		.routes = d->h->routes,
 		.upstream = d->h->upstream,
 		.calls = d->h->calls,
