@@ -6,7 +6,8 @@ build_packages="gcc cmake ninja-build pkg-config libc6-dev libevent-dev libcurl4
 	libsqlite3-dev libsodium-dev libyaml-dev libsmartcols-dev libncurses-dev scdoc ca-certificates"
 # to test
 test_packages="$build_packages libcmocka-dev libjansson-dev python3 python3-pytest python3-msgpack neovim
-	python3-hypothesis clang clang-tidy cppcheck libclang-rt-14-dev openssl sqlite3 strace procps util-linux git tmux"
+	python3-hypothesis python3-prometheus-client clang clang-tidy cppcheck libclang-rt-14-dev openssl sqlite3 strace
+	procps util-linux git tmux"
 
 log=$PWD/build/contrib.log
 

@@ -45,6 +45,7 @@
 #include "server/state/team.h"
 #include "server/upstream/carrier.h"
 #include "server/usage/ledger.h"
+#include "server/usage/meters.h"
 #include "server/usage/prune.h"
 #include "server/vault/vault.h"
 
@@ -315,6 +316,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	    o->test_timeout_ms);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
+	p->meters = meters_new(p->ledger);
 	p->prune = prune_new(d->loop, p->ledger);
 	d->retention = retention_new(d->loop, p->settings, p->prune, p->ledger, p->changes);
 	key_command_serve(p->upstream, p->keeper);
@@ -412,6 +414,7 @@ daemon_free(struct daemon *d)
 	windows_free(d->windows);
 	retention_free(d->retention);
 	prune_free(p->prune);
+	meters_free(p->meters);
 	purses_free(p->purses);
 	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);

@@ -35,6 +35,7 @@ struct keeper;
 struct loop;
 struct ledger;
 struct marks;
+struct meters;
 struct minted;
 struct mints;
 struct models;
@@ -72,6 +73,7 @@ struct rpc_parts {
 	struct minted *minted;
 	struct ledger *ledger;
 	struct prune *prune;
+	struct meters *meters;
 	struct budgets *budgets;
 	struct purses *purses;
 	struct team *team;

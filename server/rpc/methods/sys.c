@@ -11,6 +11,7 @@
 #include "server/call/call.h"
 #include "server/rpc/conn.h"
 #include "server/rpc/dispatch.h"
+#include "server/rpc/methods/memory.h"
 #include "server/rpc/notify.h"
 #include "server/rpc/request.h"
 #include "server/state/changes.h"
@@ -207,20 +208,6 @@ rpc_sys_ping(struct rpc_request *req)
 {
 	pack_kv_int(rpc_result(req), "now_ms", clock_wall_ms());
 	return rpc_ok(req);
-}
-
-static int64_t
-resident_bytes(void)
-{
-	long long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%*s %lld", &pages) != 1)
-		pages = 0;
-	fclose(f);
-	return pages * sysconf(_SC_PAGESIZE);
 }
 
 static void

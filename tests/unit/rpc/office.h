@@ -30,6 +30,7 @@
 #include "server/state/keeper.h"
 #include "server/state/settings.h"
 #include "server/usage/ledger.h"
+#include "server/usage/meters.h"
 #include "server/usage/prune.h"
 #include "server/state/team.h"
 #include "server/vault/vault.h"
@@ -119,6 +120,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, p->loop,
 	    &p->sessions, &err) == 0);
 	MUST(budgets_new(p->store, p->changes, &p->budgets, &err) == 0);
+	p->meters = meters_new(p->ledger);
 	p->prune = prune_new(p->loop, p->ledger);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
@@ -190,6 +192,7 @@ office_close(struct office *o)
 	vault_free(p->vault);
 	store_close(p->store);
 	prune_free(p->prune);
+	meters_free(p->meters);
 	ledger_free(p->ledger);
 	loop_free(p->loop);
 	log_close();
