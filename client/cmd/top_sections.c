@@ -177,11 +177,11 @@ stream_line(struct top *t, const struct value *s, int64_t now)
 	int64_t tokens = value_int(value_get(s, "output_tokens"), -1),
 		id = value_int(value_get(s, "stream"), 0);
 	int64_t cost = value_int(value_get(s, "cost_microusd"), -1);
-	bool counted = tokens >= 0, chosen = id == t->chosen;
+	bool counted = tokens >= 0 && !value_bool(value_get(s, "estimated"), false), chosen = id == t->chosen;
 	enum style style = chosen ? STYLE_CHOSEN : STYLE_PLAIN;
 	size_t fixed = 12 + 1 + 11 + 8 + 7 + 8 + 9;
 
-	if (!counted)
+	if (tokens < 0)
 		tokens = (bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
 	frame_line(f);
 	frame_cell(f, style, app_member(a, s, "client"), 12, false);

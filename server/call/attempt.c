@@ -491,6 +491,12 @@ attempt_key_sent(const struct attempt *a)
 	return a->key_sent;
 }
 
+void
+attempt_so_far(const struct attempt *a, struct usage *out)
+{
+	record_so_far(&a->record, &a->usage, out);
+}
+
 const struct usage *
 attempt_usage(const struct attempt *a)
 {

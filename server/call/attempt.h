@@ -66,6 +66,9 @@ const struct provider *attempt_provider(const struct attempt *a); /* as it was a
 bool attempt_key_sent(const struct attempt *a);
 const struct usage *attempt_usage(const struct attempt *a); /* as attempt_end.usage, also of a stopped one */
 
+/* What it has come to until now; what is not told is estimated. */
+void attempt_so_far(const struct attempt *a, struct usage *out);
+
 /* ---- shared with the probes ---- */
 
 /* Endpoint of a provider with its key opened as its auth type says. 0 or an error with what to do. */

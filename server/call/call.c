@@ -252,6 +252,9 @@ call_info(const struct call *c, struct call_info *out)
 	out->state = c->state == CALL_STREAMING ? "streaming" : "connecting";
 	out->started_ms = c->started_wall_ms;
 	out->bytes = c->bytes;
+	out->usage = c->usage;
+	if (c->attempt != NULL)
+		attempt_so_far(c->attempt, &out->usage);
 }
 
 struct calls *

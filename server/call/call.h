@@ -94,6 +94,7 @@ struct call_info {
 	const char *state; /* "connecting", "streaming" */
 	int64_t started_ms;
 	int64_t bytes; /* of text so far */
+	struct usage usage; /* of the try that runs, until now; estimated where it is not told */
 };
 void call_info(const struct call *c, struct call_info *out);
 void calls_each(const struct calls *cs, void (*each)(void *arg, const struct call *c), void *arg);

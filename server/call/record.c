@@ -153,6 +153,18 @@ judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 }
 
 void
+record_so_far(const struct record *r, const struct usage *told, struct usage *out)
+{
+	*out = *told;
+	if (r->target == NULL || !r->sent)
+		return;
+	estimate(r, out, false);
+	judge_cost(r, clock_wall_ms(), out, false);
+	if (out->cost_kind == COST_PLAN)
+		out->cost_microusd = -1;
+}
+
+void
 record_price(const struct provider *provider, const struct target *target, int64_t at_ms, struct usage *usage)
 {
 	const struct record r = { .target = target, .provider = provider };

@@ -32,6 +32,9 @@ void record_event(struct record *r, const struct event *e);
 /* The first one counts. Completes usage: estimates, and what it costs. failure NULL = none that the provider
  * or the way to it had part in. */
 void record_end(struct record *r, struct usage *usage, const char *outcome, const struct failure *failure);
+/* What it has come to until now, as record_end would say if it were cut short: told is what the provider
+ * said. No cost where it is no money. */
+void record_so_far(const struct record *r, const struct usage *told, struct usage *out);
 /* What a call cost that was made without us at that time, as record_end judges one: sets cost_kind, and the
  * cost where none was told. */
 void record_price(const struct provider *provider, const struct target *target, int64_t at_ms,

@@ -126,7 +126,7 @@ def test_requests_in_flight_are_shown_and_cancelled(daemon, lab, screen):
                          stderr=subprocess.PIPE)
     s = screen("top")
     s.expect(r"^IN FLIGHT 1 +TARGET +STATE +TOKENS +TOK/S +AGE +COST$")
-    s.expect(r"^modelpc +lab:m1 +streaming +~50 +\d+ +[1-9]\d* s +—")
+    s.expect(r"^modelpc +lab:m1 +streaming +~50 +\d+ +[1-9]\d* s +\$0\.00")
     b = subprocess.Popen([BIN / "mpc", "p", "-m", "lab:m2", "other"], env=daemon.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.PIPE)
     s.expect(r"^IN FLIGHT 2")

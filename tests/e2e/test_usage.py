@@ -9,7 +9,7 @@ import pytest
 
 from harness.daemon import figure
 from harness.program import DONE, INIT, Fake
-from harness.provider import Close, head, reply, stream
+from harness.provider import Close, Hang, chunk, head, piece, reply, stream
 
 OPENAI_USAGE = {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200,
                 "prompt_tokens_details": {"cached_tokens": 600}, "completion_tokens_details": {"reasoning_tokens": 150}}
@@ -234,6 +234,25 @@ def test_a_report_fills_a_budget(daemon, c):
     c.call("usage.record", ref="openai:gpt-4o", usage=dict(TOLD, cost_microusd=9000), request_key="b",
            at_ms=int(time.time() * 1000) - 30 * 3600_000)  # of a day that is over
     assert c.call("budget.get")["budgets"][0]["spent_microusd"] == 9000
+
+
+# ---- calls that run ----
+
+def test_a_running_call_shows_what_it_came_to_so_far(daemon, provider, c):
+    openai_here(daemon, provider)
+    text = "word " * 80
+    provider.script([head(chunked=True), chunk(piece({"content": text})), Hang()])
+    with daemon.rpc() as other:
+        stream_id = other.call("prompt.start", text="a question of forty bytes, more or less.", ref="openai:gpt-4o")["stream"]
+        other.event("prompt.event", type="delta")
+        [s] = c.call("prompt.list")["streams"]
+        assert (s["input_tokens"], s["output_tokens"], s["estimated"]) == (10, 100, True)
+        assert s["cost_microusd"] == 10 * 2.5 + 100 * 10
+        assert any("~100" in l and "$0.001" in l for l in daemon.mpc("top", "--once", check=0).out.splitlines())
+        other.call("prompt.cancel", stream=stream_id)
+    wait_for(lambda: rows(c))
+    [row] = rows(c)
+    assert (row["outcome"], row["counts"], row["cost_microusd"]) == ("cancelled", "estimated", s["cost_microusd"])
 
 
 # ---- the topic ----

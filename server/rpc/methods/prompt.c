@@ -41,6 +41,7 @@ pack_prompt(struct pack *out, const struct prompt *p, const struct conn *asking)
 	pack_kv_str(out, "state", info.state);
 	pack_kv_int(out, "started_ms", info.started_ms);
 	pack_kv_int(out, "bytes", info.bytes);
+	pack_usage_members(out, &info.usage);
 	pack_kv_str(out, "client", info.client);
 	pack_kv_str(out, "tag", p->tag);
 	pack_kv_bool(out, "mine", p->conn == asking);
