@@ -22,6 +22,7 @@
 #include "server/call/mint.h"
 #include "server/call/probe.h"
 #include "server/call/purses.h"
+#include "server/call/recall.h"
 #include "server/call/retention.h"
 #include "server/call/waiting.h"
 #include "server/call/windows.h"
@@ -316,6 +317,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	    o->test_timeout_ms);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
+	recall_providers(p->ledger, p->providers);
 	p->meters = meters_new(p->ledger);
 	p->prune = prune_new(d->loop, p->ledger);
 	d->retention = retention_new(d->loop, p->settings, p->prune, p->ledger, p->changes);

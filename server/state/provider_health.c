@@ -52,6 +52,15 @@ health_failed(struct health *h, int code, const char *message, int64_t until_ms,
 	return differs;
 }
 
+void
+health_recall(struct health *h, int64_t used_ms, int64_t latency_ms)
+{
+	if (used_ms > h->last_used_ms)
+		h->last_used_ms = used_ms;
+	if (latency_ms >= 0)
+		h->latencies[h->latency_count++ % HEALTH_LATENCIES] = latency_ms;
+}
+
 /* News of mere counting is told this often. */
 #define LIMITS_NEWS_MS 1000
 

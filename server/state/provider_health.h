@@ -30,6 +30,8 @@ void health_clear(struct health *h);
 bool health_ok(struct health *h, int64_t latency_ms, int64_t now_ms);
 bool health_failed(struct health *h, int code, const char *message, int64_t until_ms,
     int64_t now_ms);
+/* What was so in an earlier life: when it was used, and how long it took (-1 = it did not answer). */
+void health_recall(struct health *h, int64_t used_ms, int64_t latency_ms);
 /* Takes a reading of limits; whether it is worth telling: a wall was reached or is gone, or nothing was
  * told for a second. */
 bool health_limits(struct health *h, const struct limits *later, int64_t now_ms);

@@ -87,6 +87,9 @@ const char *provider_status_name(enum provider_status s);
 
 /* What calls and checks learned. Latency feeds a running median. */
 void providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms);
+/* What was so before the daemon began; latency_ms -1 = it did not answer. No news, and no change of
+ * status. */
+void providers_recall(struct providers *ps, const char *name, int64_t used_ms, int64_t latency_ms);
 void providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
     int64_t until_ms);
 /* What looking around found, which is no use of the provider: code 0 = it is there (latency_ms -1 = not

@@ -123,6 +123,21 @@ store_usage_reported(struct store *s, const char *request_key, int64_t *id, int6
 }
 
 int
+store_usage_recent(struct store *s, int64_t rows, int64_t *id)
+{
+	static const char sql[] = "SELECT id FROM attempts ORDER BY id DESC LIMIT 1 OFFSET ?1 - 1";
+	struct query q;
+	int r;
+
+	query_init(&q, s, sql);
+	query_int(&q, rows);
+	r = query_next(&q);
+	*id = r == 1 ? query_col_int(&q, 0) : 0;
+	query_end(&q);
+	return r < 0 ? r : 0;
+}
+
+int
 store_usage_next(struct store *s, int64_t from, int64_t to, int64_t *id)
 {
 	static const char sql[] = "SELECT coalesce(max(id) + 1, ?1) FROM attempts WHERE id >= ?1 AND id < ?2";

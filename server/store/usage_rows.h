@@ -58,6 +58,8 @@ int store_usage_delete(struct store *s, int64_t before, int64_t limit, int64_t *
 /* Deletes hours (days) that begin before; at most limit. */
 int store_usage_delete_hours(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
 int store_usage_delete_days(struct store *s, int64_t before_ms, int64_t limit, int64_t *gone);
+/* The id of the row that many from the end; 0 = there are fewer. */
+int store_usage_recent(struct store *s, int64_t rows, int64_t *id);
 /* Whether there are rows or hours before the one, or days before the other. */
 int store_usage_left(struct store *s, int64_t rows_ms, int64_t days_ms, bool *left);
 /* How many days with from_ms <= start < to_ms there are, and their requests. */

@@ -236,6 +236,23 @@ def test_a_report_fills_a_budget(daemon, c):
     assert c.call("budget.get")["budgets"][0]["spent_microusd"] == 9000
 
 
+def test_a_restart_knows_when_providers_were_used_and_how_fast(daemon, provider, c):
+    daemon.add_provider(provider)
+    for _ in range(3):
+        provider.script(stream("ok", first=0.05))
+        c.call("prompt.run", text="hi")
+    c.call("usage.record", ref="openai:gpt-4o", usage=TOLD, request_key="k")  # not a use of ours
+    before = c.call("provider.get", name="scripted")
+    daemon.kill()
+    daemon.start()
+    with daemon.rpc() as c:
+        after = c.call("provider.get", name="scripted")
+        assert abs(after["last_used_ms"] - before["last_used_ms"]) < 1000
+        assert 50 <= after["latency_p50_ms"] < 5000 and abs(after["latency_p50_ms"] - before["latency_p50_ms"]) < 40
+        assert after["status"] == before["status"] and after.get("status_since_ms", 0) == 0
+        assert "last_used_ms" not in c.call("provider.get", name="openai")
+
+
 # ---- calls that run ----
 
 def test_a_running_call_shows_what_it_came_to_so_far(daemon, provider, c):
