@@ -9,6 +9,8 @@
 #include "client/out.h"
 #include "client/term.h"
 
+#define DAY_MS INT64_C(86400000)
+
 static int64_t
 member(const struct value *v, const char *key)
 {
@@ -100,6 +102,8 @@ usage_prune(struct app *a)
 	if ((r = read_duration(a, keep, &span)) != 0 ||
 	    (date != NULL && (r = read_date(a, date, &before)) != 0))
 		return r;
+	if (keep != NULL && span < DAY_MS)
+		return fail_usage(a, "\"%.40s\" is less than a day; 30 days are 30d", keep);
 	if (keep != NULL)
 		before = term_wall_ms() - span;
 	if ((r = link_open(a)) != 0 || (r = ask(a, before > 0 ? before : 0, true, &result)) != 0)

@@ -492,13 +492,7 @@ attempt_key_sent(const struct attempt *a)
 }
 
 void
-attempt_so_far(const struct attempt *a, struct usage *out)
+attempt_usage(const struct attempt *a, struct usage *out)
 {
 	record_so_far(&a->record, &a->usage, out);
-}
-
-const struct usage *
-attempt_usage(const struct attempt *a)
-{
-	return &a->usage;
 }

@@ -64,10 +64,8 @@ void attempt_free(struct attempt *a);
 
 const struct provider *attempt_provider(const struct attempt *a); /* as it was at the start */
 bool attempt_key_sent(const struct attempt *a);
-const struct usage *attempt_usage(const struct attempt *a); /* as attempt_end.usage, also of a stopped one */
-
-/* What it has come to until now; what is not told is estimated. */
-void attempt_so_far(const struct attempt *a, struct usage *out);
+/* What it has come to until now, estimated where it is not told; when it is over: as attempt_end.usage. */
+void attempt_usage(const struct attempt *a, struct usage *out);
 
 /* ---- shared with the probes ---- */
 

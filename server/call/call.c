@@ -86,13 +86,17 @@ call_log(const struct call *c, const struct call_end *e)
 static void
 call_close(struct call *c, const char *outcome)
 {
+	struct usage used;
+
 	if (c->ended)
 		return;
 	c->ended = true;
 	c->calls->running--;
 	attempt_stop_as(c->attempt, outcome);
-	if (c->attempt != NULL)
-		usage_merge(&c->usage, attempt_usage(c->attempt));
+	if (c->attempt != NULL) {
+		attempt_usage(c->attempt, &used);
+		usage_merge(&c->usage, &used);
+	}
 	loop_timer_stop(c->patience);
 	loop_timer_stop(c->again);
 	loop_defer_cancel(c->calls->parts.loop, &c->next_step);
@@ -254,7 +258,7 @@ call_info(const struct call *c, struct call_info *out)
 	out->bytes = c->bytes;
 	out->usage = c->usage;
 	if (c->attempt != NULL)
-		attempt_so_far(c->attempt, &out->usage);
+		attempt_usage(c->attempt, &out->usage);
 }
 
 struct calls *

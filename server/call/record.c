@@ -156,7 +156,7 @@ void
 record_so_far(const struct record *r, const struct usage *told, struct usage *out)
 {
 	*out = *told;
-	if (r->target == NULL || !r->sent)
+	if (r->target == NULL || !r->sent || r->written)
 		return;
 	estimate(r, out, false);
 	judge_cost(r, clock_wall_ms(), out, false);

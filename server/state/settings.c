@@ -14,15 +14,15 @@
 
 static const struct setting_def defs[] = {
 #define SETTING_DURATION(name, default_ms, min_ms, max_ms, never, help) \
-	{ #name, SETTING_IS_DURATION, NULL, NULL, help, default_ms, min_ms, max_ms, never },
+	{ #name, NULL, NULL, help, default_ms, min_ms, max_ms, SETTING_IS_DURATION, never },
 #define SETTING_INT(name, default_value, min, max, help) \
-	{ #name, SETTING_IS_INT, NULL, NULL, help, default_value, min, max, false },
+	{ #name, NULL, NULL, help, default_value, min, max, SETTING_IS_INT, false },
 #define SETTING_BOOL(name, default_value, help) \
-	{ #name, SETTING_IS_BOOL, NULL, NULL, help, default_value, 0, 1, false },
+	{ #name, NULL, NULL, help, default_value, 0, 1, SETTING_IS_BOOL, false },
 #define SETTING_ENUM(name, default_word, words, help) \
-	{ #name, SETTING_IS_ENUM, default_word, words, help, 0, 0, 0, false },
+	{ #name, default_word, words, help, 0, 0, 0, SETTING_IS_ENUM, false },
 #define SETTING_TEXT(name, default_text, max_bytes, help) \
-	{ #name, SETTING_IS_TEXT, default_text, NULL, help, 0, 0, max_bytes, false },
+	{ #name, default_text, NULL, help, 0, 0, max_bytes, SETTING_IS_TEXT, false },
 #include SETTINGS_DEF
 };
 

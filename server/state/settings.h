@@ -38,12 +38,12 @@ enum setting_type {
 
 struct setting_def {
 	const char *name;
-	enum setting_type type;
 	const char *text_default; /* enum and text; else NULL */
 	const char *words;        /* enum; else NULL */
 	const char *help;
 	int64_t number_default; /* duration (ms), int, bool */
 	int64_t min, max;       /* of numbers; text: max is its bytes */
+	enum setting_type type;
 	bool never;             /* a duration that may also be 0 */
 };
 

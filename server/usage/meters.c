@@ -11,6 +11,9 @@ const int64_t meter_token_bounds[METER_BUCKETS] = { 1, 4, 16, 64, 256, 1024, 409
 const int64_t meter_duration_bounds[METER_BUCKETS] = { 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240,
 	20480, 40960, 81920 };
 
+/* Beyond the models: places for what is left of so many providers. */
+#define METERS_PROVIDERS 100
+
 struct meters {
 	struct ledger *ledger;
 	struct meter *of;
@@ -50,7 +53,7 @@ take(struct meters *m, const char *provider, const char *model)
 	/* a provider whose models are too many keeps one place; and there may be too many providers */
 	if (m->count >= METERS_MODELS) {
 		model = METERS_OTHER;
-		if (m->count >= 2 * METERS_MODELS)
+		if (m->count >= METERS_MODELS + METERS_PROVIDERS)
 			provider = METERS_OTHER;
 		if ((found = find(m, provider, model)) != NULL)
 			return found;

@@ -113,7 +113,7 @@ def test_a_date_and_what_is_none(full):
         for wrong in ({}, {"keep_ms": 1, "before_ms": 1}, {"before_ms": 1 << 50}):
             with pytest.raises(Exception, match="before_ms"):
                 c.call("usage.prune", **wrong)
-    for wrong in (["--before", "2026-02-31"], ["--before", "soon"], ["--keep", "soon"], []):
+    for wrong in (["--before", "2026-02-31"], ["--before", "soon"], ["--keep", "soon"], ["--keep", "30"], []):
         assert full.mpc("usage", "prune", "--yes", *wrong).returncode == 2
 
 
