@@ -12,6 +12,7 @@ enum rpc_flags {
 	RPC_LONG = 2,
 	RPC_SECRET = 4,
 	RPC_NOTIFY = 8,
+	RPC_KEYED = 16,
 };
 
 enum method_id {

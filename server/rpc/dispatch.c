@@ -48,6 +48,8 @@ answer_again(struct rpc_request *req)
 		rpc_fail_err(req, &err);
 		return true;
 	}
+	if ((req->method->flags & RPC_KEYED) != 0)
+		return false;
 	r = replays_begin(req->conn->server->replays, clock_monotonic_ms(), req->method, key,
 	    req->params, &req->replay, &result, &err);
 	if (r < 0) {

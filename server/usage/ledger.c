@@ -263,16 +263,16 @@ ledger_flush(struct ledger *l)
 }
 
 int
-ledger_report(struct ledger *l, const struct usage_row *row, bool *again)
+ledger_report(struct ledger *l, struct usage_row *row, bool *again)
 {
 	struct usage_row seen = *row;
-	int64_t id, hash;
+	int64_t hash;
 	int r;
 
 	cap_row(&seen);
 	if ((r = ledger_flush(l)) != 0) /* what came before it is written before it */
 		return r;
-	if ((r = store_usage_reported(l->store, row->request_key, &id, &hash)) != MP_E_NOT_FOUND) {
+	if ((r = store_usage_reported(l->store, row->request_key, &row->id, &hash)) != MP_E_NOT_FOUND) {
 		*again = true;
 		return r == 0 && hash != row->request_hash ? MP_E_CONFLICT : r;
 	}
@@ -287,6 +287,7 @@ ledger_report(struct ledger *l, const struct usage_row *row, bool *again)
 	}
 	if ((r = store_commit(l->store)) != 0)
 		return r;
+	row->id = seen.id;
 	written(l);
 	tell(l, &seen);
 	return 0;
@@ -319,6 +320,13 @@ noted_ms(struct ledger *l, const char *key)
 		ms = strtoll(text, NULL, 10);
 	free(text);
 	return ms;
+}
+
+void
+ledger_reread(struct ledger *l)
+{
+	l->rows_from_ms = noted_ms(l, "rows_from_ms");
+	l->days_from_ms = noted_ms(l, "days_from_ms");
 }
 
 static int
@@ -376,8 +384,7 @@ ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct
 		free(l);
 		return r;
 	}
-	l->rows_from_ms = noted_ms(l, "rows_from_ms");
-	l->days_from_ms = noted_ms(l, "days_from_ms");
+	ledger_reread(l);
 	l->retry = loop_timer_new(loop, commit_deferred, l);
 	l->sync = loop_timer_new(loop, sync_now, l);
 	*out = l;

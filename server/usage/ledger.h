@@ -24,9 +24,11 @@ void ledger_free(struct ledger *l); /* writes what waits */
 /* Takes a row (copied); its id is made here: now, on the wall clock. */
 void ledger_add(struct ledger *l, const struct usage_row *row);
 /* A row that a client told: row->id is when it was, row->request_key what makes it count once. It is in the
- * file when this returns 0; *again when it was before. MP_E_CONFLICT: something else was told under that key.
- * MP_E_STORAGE: nothing is counted. */
-int ledger_report(struct ledger *l, const struct usage_row *row, bool *again);
+ * file when this returns 0, under row->id; *again when it was before. MP_E_CONFLICT: something else was told
+ * under that key. MP_E_STORAGE: nothing is counted. */
+int ledger_report(struct ledger *l, struct usage_row *row, bool *again);
+/* The file holds something else now: what was noted of it is read again. */
+void ledger_reread(struct ledger *l);
 /* From now on the time before is known by its days alone; with days, not even by them. Who calls it
  * deletes. */
 int ledger_forget(struct ledger *l, int64_t before_ms, bool days);

@@ -205,14 +205,25 @@ def test_a_report_is_priced_and_counts_at_its_own_time(daemon, c):
 def test_a_report_counts_once_also_over_kill_9(daemon, c):
     told = dict(ref="openai:gpt-4o", usage=TOLD, request_key="once")
     first = c.call("usage.record", **told)
-    assert c.call("usage.record", **told)["at_ms"] == first["at_ms"]
+    time.sleep(0.01)
+    again = c.call("usage.record", **told)
+    assert {**again, "rev": 0} == {**first, "rev": 0}
     daemon.kill()
     daemon.start()
     with daemon.rpc() as c:
         with pytest.raises(Exception, match="another call"):
             c.call("usage.record", **dict(told, usage=dict(TOLD, output_tokens=201)))
-        c.call("usage.record", **told)
-        assert total(c)["requests"] == 1 and len(rows(c)) == 1
+        assert c.call("usage.record", **told)["at_ms"] == first["at_ms"]
+        assert len(rows(c)) == 1
+
+
+def test_many_reports_do_not_push_out_the_keys_of_others(c):
+    c.call("model.add", provider="echo", model="x", request_key="mine")
+    for i in range(300):
+        c.call("usage.record", ref="echo:m", usage=TOLD, request_key=f"many-{i}")
+    assert len(rows(c)) == 300
+    with pytest.raises(Exception, match="conflict"):
+        c.call("model.add", provider="echo", model="y", request_key="mine")
 
 
 @pytest.mark.parametrize("change, words", [

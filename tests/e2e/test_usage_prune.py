@@ -117,6 +117,22 @@ def test_a_date_and_what_is_none(full):
         assert full.mpc("usage", "prune", "--yes", *wrong).returncode == 2
 
 
+def test_a_restored_backup_knows_what_it_holds(full, tmp_path):
+    """From before the pruning its hours are there again, without a restart; from after it the days answer for them."""
+    then = int(time.time() * 1000) - 50 * DAY
+    hours = lambda c: len(c.call("usage.query", by="hour", since_ms=then // DAY * DAY, until_ms=then // DAY * DAY + 2 * DAY)["rows"])
+    full.mpc("backup", tmp_path / "before.tar", check=0)
+    with full.rpc() as c:
+        before = total(c)
+        assert hours(c) == 48
+        c.call("usage.prune", keep_ms=10 * DAY)
+        assert hours(c) == 2
+        full.mpc("backup", tmp_path / "after.tar", check=0)
+        for name, count in (("before", 48), ("after", 2), ("before", 48)):
+            full.mpc("restore", tmp_path / f"{name}.tar", "--yes", check=0)
+            assert hours(c) == count and total(c) == before
+
+
 def test_the_setting_does_it_by_itself(full):
     full.mpc("config", "set", "usage_keep", "20d", check=0)
     with full.rpc() as c:

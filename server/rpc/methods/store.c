@@ -14,6 +14,7 @@
 #include "server/state/keeper.h"
 #include "server/state/marks.h"
 #include "server/state/restored.h"
+#include "server/usage/ledger.h"
 #include "server/vault/vault.h"
 
 /* A request that waits for its backup to be made, or to be read. */
@@ -150,6 +151,7 @@ settle(struct waiting_request *w)
 	struct error err = ERROR_INIT;
 
 	open_vault_again(parts);
+	ledger_reread(parts->ledger);
 	changes_replaced(parts->changes);
 	marks_restored(parts->marks);
 	/* a revision of its own, so that nothing that was seen before can be mistaken for it */

@@ -126,6 +126,15 @@ read_target(struct rpc_request *req, struct target *t, const struct provider **p
 	return *provider != NULL ? 0 : error_set(err, MP_E_NOT_FOUND, "there is no provider %s", t->provider);
 }
 
+/* What was counted the first time is answered again. */
+static void
+recall(void *arg, const struct usage_row *row)
+{
+	struct usage *u = arg;
+
+	*u = row->usage;
+}
+
 static struct rpc_answer
 count(struct rpc_request *req, struct usage_row *row, struct error *err)
 {
@@ -143,6 +152,8 @@ count(struct rpc_request *req, struct usage_row *row, struct error *err)
 		error_hint(err, "make room on that disk, then send it again");
 		return rpc_fail_err(req, err);
 	}
+	if (again)
+		ledger_rows(parts->ledger, row->id, row->id + 1, 1, recall, &row->usage);
 	snprintf(ref, sizeof ref, "%s:%s", row->provider, row->model);
 	p = rpc_result(req);
 	pack_kv_int(p, "at_ms", row->id / 1000);

@@ -343,6 +343,7 @@ test_ledger__a_report_counts_once_at_its_own_time(void **state)
 	row.id = then * 1000;
 	row.request_hash = -5;
 	for (int i = 0; i < 2; i++) {
+		row.id = then * 1000;
 		row.request_key = i == 0 ? "one" : "two"; /* of the same moment */
 		assert_int_equal(ledger_report(d->ledger, &row, &again), 0);
 		assert_false(again);
@@ -351,6 +352,7 @@ test_ledger__a_report_counts_once_at_its_own_time(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(ledger_report(d->ledger, &row, &again), 0);
 		assert_true(again);
+		assert_int_equal(row.id, then * 1000 + 1); /* where it is counted */
 		ledger_free(d->ledger); /* it is remembered */
 		desk_open(d);
 	}
