@@ -292,6 +292,68 @@ check_many_json(struct app *a, const char *const *names, size_t n, const char *l
 	return r;
 }
 
+/* ---- which ones ---- */
+
+/* Each once, also when it is named twice or in two chains. False: there are too many. */
+static bool
+add_name(const char **names, size_t *n, const char *name)
+{
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	if (*n == CHECKS_MAX)
+		return false;
+	names[(*n)++] = name;
+	return true;
+}
+
+/* The targets of a chain, those of chains within it as well. */
+static int
+add_chain(struct app *a, const char *name, const char **names, size_t *n)
+{
+	const struct value *result, *chains, *targets = NULL;
+	struct error err = ERROR_INIT;
+	int r;
+
+	link_begin(a, "chain.list");
+	if ((r = link_end(a, &result)) != 0)
+		return r;
+	chains = value_get(result, "chains");
+	for (size_t i = 0; i < value_size(chains); i++)
+		if (value_equals(value_get(value_at(chains, i), "name"), name))
+			targets = value_get(value_at(chains, i), "targets");
+	if (value_size(targets) == 0) {
+		error_set(&err, MP_E_NOT_FOUND, targets == NULL ? "there is no chain @%.64s"
+		    : "no provider of chain @%.64s is there now", name);
+		error_hint(&err, "what there is: mpc chain");
+		return fail_err(a, &err);
+	}
+	for (size_t i = 0; i < value_size(targets); i++)
+		if (!add_name(names, n, app_member(a, value_at(targets, i), "ref")))
+			return fail_usage(a, "too many targets at once");
+	return 0;
+}
+
+/* What the words of the command name. */
+static int
+add_words(struct app *a, const char **names, size_t *n)
+{
+	int r;
+
+	for (size_t i = 0; i < a->args.word_count; i++) {
+		const char *word = args_word(&a->args, i);
+
+		if (word[0] == '@' && args_has(&a->args, "label"))
+			return fail_usage(a, "--label goes without %.65s: each target has keys of its own",
+			    word);
+		if (word[0] == '@' && (r = add_chain(a, word + 1, names, n)) != 0)
+			return r;
+		if (word[0] != '@' && !add_name(names, n, word))
+			return fail_usage(a, "too many names");
+	}
+	return 0;
+}
+
 int
 cmd_check(struct app *a)
 {
@@ -305,12 +367,8 @@ cmd_check(struct app *a)
 		return fail_usage(a, "--all goes without names");
 	if (all && label != NULL)
 		return fail_usage(a, "--all goes without --label: each provider has labels of its own");
-	if (a->args.word_count > sizeof(names) / sizeof(names[0]))
-		return fail_usage(a, "too many names");
-	if ((r = link_find_scope(a)) != 0)
+	if ((r = link_find_scope(a)) != 0 || (r = add_words(a, names, &n)) != 0)
 		return r;
-	for (; n < a->args.word_count; n++)
-		names[n] = args_word(&a->args, n);
 	if (all) {
 		n = usable(a, names, sizeof(names) / sizeof(names[0]));
 	} else if (n == 0) {
@@ -320,7 +378,8 @@ cmd_check(struct app *a)
 		ref = app_member(a, value_get(result, "active"), "ref");
 		names[n++] = ref;
 	}
-	if (a->form == FORM_JSON && n == 1)
+	/* how many targets a chain has does not change the form of the answer */
+	if (a->form == FORM_JSON && n == 1 && (ref != NULL || all || args_word(&a->args, 0)[0] != '@'))
 		return check_one(a, names[0], label, deep);
 	if (a->form == FORM_JSON)
 		return check_many_json(a, names, n, label, deep);

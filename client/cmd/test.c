@@ -61,6 +61,28 @@ read_words(struct app *a, struct wish *w)
 	return read_duration(a, span, &w->duration_ms);
 }
 
+static bool
+has_own_key(const struct app *a)
+{
+	return args_has(&a->args, "key") || args_has(&a->args, "stdin") || args_has(&a->args, "fd");
+}
+
+/* One of the stored keys. */
+static int
+check_label(struct app *a)
+{
+	const char *label = args_value(&a->args, "label");
+
+	if (label == NULL)
+		return 0;
+	if (entry_looks_like_key(label))
+		return key_refuse_argument(a);
+	if (has_own_key(a) || args_has(&a->args, "mint"))
+		return fail_usage(a, "--label names a stored key: it excludes --key, --stdin, --fd, "
+		    "--mint");
+	return 0;
+}
+
 /* "5", "0.50": dollars of --limit. */
 static int
 read_limit(struct app *a, struct wish *w)
@@ -69,8 +91,7 @@ read_limit(struct app *a, struct wish *w)
 	char *end;
 	double usd;
 
-	if (args_has(&a->args, "mint") &&
-	    (args_has(&a->args, "key") || args_has(&a->args, "stdin") || args_has(&a->args, "fd")))
+	if (args_has(&a->args, "mint") && has_own_key(a))
 		return fail_usage(a, "--mint makes the key, so --key, --stdin and --fd exclude it");
 	if (text == NULL)
 		return 0;
@@ -106,7 +127,7 @@ take_key(struct app *a, const struct wish *w, struct entry *e)
 	bool asked = args_has(&a->args, "key"), needed = false;
 	int fd, r;
 
-	if ((r = key_source(a, &fd)) != 0 || args_has(&a->args, "mint"))
+	if ((r = key_source(a, &fd)) != 0 || args_has(&a->args, "mint") || args_has(&a->args, "label"))
 		return r;
 	if (!asked && fd < 0) {
 		if ((r = needs_key(a, w->provider, &needed)) != 0)
@@ -210,6 +231,7 @@ start(struct app *a, const struct wish *w, const struct entry *e)
 
 	pack_kv_str(p, "provider", w->provider);
 	pack_kv_str(p, "model", w->model);
+	pack_kv_str(p, "label", args_value(&a->args, "label"));
 	if (w->duration_ms > 0)
 		pack_kv_int(p, "duration_ms", w->duration_ms);
 	if (e->len > 0) {
@@ -239,8 +261,8 @@ test_start(struct app *a)
 	struct wish w = {0};
 	int r;
 
-	if ((r = read_limit(a, &w)) == 0 && (r = link_open(a)) == 0 && (r = read_words(a, &w)) == 0 &&
-	    (r = take_key(a, &w, &e)) == 0)
+	if ((r = check_label(a)) == 0 && (r = read_limit(a, &w)) == 0 && (r = link_open(a)) == 0 &&
+	    (r = read_words(a, &w)) == 0 && (r = take_key(a, &w, &e)) == 0)
 		r = start(a, &w, &e);
 	entry_clear(&e);
 	return r;
@@ -263,5 +285,8 @@ cmd_test(struct app *a)
 			return subs[i].run(a);
 	if (entry_looks_like_key(sub))
 		return key_refuse_argument(a);
+	if (sub[0] == '@')
+		return fail_usage(a, "a test is of one target, and %.65s is a chain; to try all of it: "
+		    "mpc check %.65s --deep", sub, sub);
 	return test_start(a);
 }

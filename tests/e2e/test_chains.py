@@ -196,6 +196,14 @@ def test_mpc_chain(lab):
     out = lab.mpc("which", check=0).out
     assert "  1  openai:gpt-5, passed over: " in out and "● 2  one:a\n" in out
     assert lab.mpc("p", "-m", "@chat", "hello", check=0).out == "hello\n"
+    r = lab.mpc("check", "@chat", "one:a", "three:c", "--plain", check=4)
+    assert [line.split("\t")[:2] for line in r.out.splitlines()] == [
+        ["two:b", "ok"], ["openai:gpt-5", "no_credential"], ["one:a", "ok"], ["three:c", "ok"]]
+    lab.mpc("chain", "set", "short", "one:a", check=0)
+    assert [o["ref"] for o in json.loads(lab.mpc("check", "@short", "--json", check=0).out)["checks"]] == ["one:a"]
+    assert "there is no chain @nonesuch" in lab.mpc("check", "@nonesuch", check=3).err
+    assert "keys of its own" in lab.mpc("check", "@short", "--label", "work", check=2).err
+    assert "mpc check @coding --deep" in lab.mpc("test", "@coding", check=2).err
     lab.mpc("chain", "remove", "coding", "--yes", check=9)
     lab.mpc("switch", "two:b", check=0)
     lab.mpc("chain", "remove", "chat", "--yes", check=0)

@@ -37,7 +37,7 @@ def active(d, **params):
 
 def start(c, **params):
     given = {"provider": "lab", "model": "m1", "secret": KEY, "duration_ms": 30 * MINUTE}
-    return c.call("session.start", **{**given, **params})
+    return c.call("session.start", **{k: v for k, v in {**given, **params}.items() if v is not None})
 
 
 def bearer(request):
@@ -462,6 +462,32 @@ def test_keeping_never_replaces_a_key_unasked(lab):
         start(c, check=False, model="m2", activate=False)
         r = c.call("session.keep", replace=True)
         assert r["active"]["model"] == "m1" and r["key"]["label"] == "default"
+
+
+def test_a_test_with_one_of_several_stored_keys(lab):
+    with lab.rpc() as c:
+        c.call("key.set", provider="lab", secret=OTHER)
+        c.call("key.set", provider="lab", label="work", secret=KEY)
+        s = start(c, secret=None, label="work")
+        assert s["checked"]["key"] and not s["has_key"]
+        assert c.prompt("hello").ok
+        assert {bearer(r) for r in lab.provider.chats} == {f"Bearer {KEY}"}
+        c.call("session.stop")
+        assert [k["label"] for k in c.call("key.status", provider="lab")["keys"]] == ["default", "work"]
+        for more, code, field in (({"label": "nonesuch"}, "no_credential", None), ({"label": "session-1"}, "invalid_params", "label"),
+                                  ({"label": "work", "secret": KEY}, "invalid_params", "label"),
+                                  ({"label": "work", "mint": True}, "invalid_params", "label")):
+            e = fails(c, "session.start", provider="lab", model="m1", **more)
+            assert (e.code, e.field) == (code, field)
+        # kept, the key stays the one that was tried
+        start(c, secret=None, label="work", check=False)
+        assert c.call("session.keep")["active"]["label"] == "work"
+    r = lab.mpc("test", "lab", "m2", "5", "--label", "work", check=0)
+    assert "key ok" in r.out and "Testing lab:m2 until" in r.out
+    lab.mpc("test", "stop", check=0)
+    assert 'has no key "nonesuch"' in lab.mpc("test", "lab", "m2", "--label", "nonesuch", check=4).err
+    assert "--label names a stored key" in lab.mpc("test", "lab", "m2", "--label", "work", "--key", check=2).err
+    assert "never taken from the command line" in lab.mpc("test", "lab", "m2", "--label", KEY, check=2).err
 
 
 def test_F65_conflicting_choices_and_a_client_that_goes_away(lab):

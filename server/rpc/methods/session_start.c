@@ -26,7 +26,8 @@ struct starting {
 	int64_t minted;      /* its key; 0 = it was not minted */
 	char *provider_id;
 	struct target target; /* label: the key's for the time of the probe */
-	struct secret *key;   /* its own; NULL = the stored one */
+	struct secret *key;   /* its own; NULL = a stored one */
+	char *label;          /* of the stored one; NULL = the usual one */
 	char trial[CREDENTIAL_LABEL_BYTES]; /* "" = no key of its own */
 	int64_t duration_ms;
 	bool activate, check;
@@ -43,6 +44,7 @@ starting_free(struct starting *st)
 	secret_free(st->key);
 	target_clear(&st->target);
 	free(st->provider_id);
+	free(st->label);
 	free(st);
 }
 
@@ -80,6 +82,20 @@ read_target(struct starting *st, const struct provider *pr, struct error *err)
 	return r;
 }
 
+/* Which of the stored keys. */
+static int
+read_label(struct starting *st, struct error *err)
+{
+	const char *label = rpc_str(st->req, "label");
+
+	if (label == NULL)
+		return 0;
+	if (st->key != NULL || rpc_bool(st->req, "mint", false))
+		return error_field(err, "label", "a test has a key of its own or a stored one, not both");
+	st->label = xstrdup(label);
+	return routes_label(rpc_parts(st->req)->routes, &st->target, label, err);
+}
+
 /* Its own key is there for the probe, and nowhere else. */
 static int
 hold_key(struct starting *st, const struct provider *pr, struct error *err)
@@ -110,7 +126,8 @@ starting_read(struct starting *st, struct error *err)
 	    settings_ms(parts->settings, SETTING_session_duration));
 	st->activate = rpc_bool(st->req, "activate", true);
 	st->check = rpc_bool(st->req, "check", true);
-	if ((r = read_key(st, err)) != 0 || (r = read_target(st, pr, err)) != 0)
+	if ((r = read_key(st, err)) != 0 || (r = read_target(st, pr, err)) != 0 ||
+	    (r = read_label(st, err)) != 0)
 		return r;
 	return st->key != NULL ? hold_key(st, pr, err) : 0;
 }
@@ -125,6 +142,7 @@ starting_store(struct starting *st, struct secret **token, int64_t *id, struct e
 	const struct session_start start = {
 		.provider = providers_find_id(parts->providers, st->provider_id),
 		.model = st->target.model,
+		.label = st->label,
 		.key = st->key,
 		.duration_ms = st->duration_ms,
 		.activate = st->activate,
@@ -164,7 +182,7 @@ pack_checked(struct pack *p, const struct starting *st, const struct probe_resul
 	pack_str(p, "checked");
 	pack_map_begin(p);
 	pack_kv_bool(p, "key", st->key != NULL || (pr != NULL &&
-	    credentials_find(parts->credentials, pr->name, NULL) != NULL));
+	    credentials_find(parts->credentials, pr->name, st->label) != NULL));
 	if (r->latency_ms >= 0)
 		pack_kv_int(p, "latency_ms", r->latency_ms);
 	if (r->models >= 0)
@@ -338,7 +356,7 @@ rpc_session_start(struct rpc_request *req)
 	starting_free(st);
 	return rpc_ok(req);
 fail:
-	if (err.code == MP_E_NO_CREDENTIAL && st->key == NULL && !mint)
+	if (err.code == MP_E_NO_CREDENTIAL && st->key == NULL && st->label == NULL && !mint)
 		error_hint(&err, "give the test one of its own: --key; or store one: mpc key set %s",
 		    st->target.provider);
 	starting_free(st);
