@@ -217,7 +217,8 @@ attempt_event(void *arg, const struct event *e)
 		/* for the provider's books, not for the caller */
 		attempt_note_full(a, e->limits);
 		if (!a->passing_key)
-			providers_report_limits(a->parts->providers, a->provider->name, e->limits);
+			credentials_report_limits(a->parts->credentials, a->provider->name,
+			    a->record.target->label, e->limits);
 		return;
 	case EVENT_TEXT:
 	case EVENT_REASONING:
@@ -240,7 +241,7 @@ attempt_on_head(void *arg, const struct wire_head *head)
 	const struct wire_memory *known;
 
 	if (!a->passing_key)
-		attempt_limits(a->parts, a->provider, a->dialect, head);
+		attempt_limits(a->parts, a->provider, a->record.target->label, a->dialect, head);
 	if (a->dialect->resume != NULL && (known = transfer_known(a->transfer)) != NULL)
 		a->dialect->resume(a->state, known);
 	if (head->status >= 300)

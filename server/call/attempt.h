@@ -78,8 +78,8 @@ int endpoint_open(struct endpoint *to, struct credentials *cs, const struct prov
 void attempt_report(const struct attempt_parts *parts, const struct target *t, bool key_sent,
     const struct failure *f, const struct error *err, int64_t latency_ms);
 
-/* Takes what the headers of an answer say about limits. */
-void attempt_limits(const struct attempt_parts *parts, const struct provider *p,
+/* Takes what the headers of an answer say about limits of the key with that label. */
+void attempt_limits(const struct attempt_parts *parts, const struct provider *p, const char *label,
     const struct dialect *d, const struct wire_head *head);
 
 /* An answer's head, kept until its body is there. All zero is empty. */

@@ -53,8 +53,8 @@ endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider
 }
 
 void
-attempt_limits(const struct attempt_parts *parts, const struct provider *p, const struct dialect *d,
-    const struct wire_head *head)
+attempt_limits(const struct attempt_parts *parts, const struct provider *p, const char *label,
+    const struct dialect *d, const struct wire_head *head)
 {
 	struct limits l = { .count = 0 };
 
@@ -63,7 +63,7 @@ attempt_limits(const struct attempt_parts *parts, const struct provider *p, cons
 	l.at_ms = clock_wall_ms();
 	d->limits(p, head, l.at_ms, &l);
 	if (l.count > 0)
-		providers_report_limits(parts->providers, p->name, &l);
+		credentials_report_limits(parts->credentials, p->name, label, &l);
 }
 
 void

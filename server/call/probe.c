@@ -193,9 +193,7 @@ probes_keep_account(struct probes *p, const char *provider, const char *label,
 {
 	if (e->account->limits.count == 0)
 		return;
-	/* what another key than the usual one may cost is no limit of the provider */
-	if (label == NULL || strcmp(label, "default") == 0)
-		providers_report_limits(p->parts.providers, provider, &e->account->limits);
+	credentials_report_limits(p->parts.credentials, provider, label, &e->account->limits);
 	credentials_note_expiry(p->parts.credentials, provider, label, e->account->key_expires_ms);
 }
 

@@ -424,7 +424,7 @@ routes_limits(const struct routes *r, const struct target *t)
 {
 	if (t->label != NULL && credentials_label_reserved(t->label))
 		return NULL;
-	return providers_limits(r->ps, t->provider);
+	return credentials_limits(r->cs, t->provider, t->label);
 }
 
 int64_t

@@ -163,6 +163,7 @@ adopt(struct credential_list *l, struct credential_item *old)
 		return;
 	i->opened = old->opened;
 	i->stale_ms = old->stale_ms;
+	i->c.limits = old->c.limits;
 	old->opened = NULL;
 	if (i->c.source != KEY_STORED) {
 		free((char *)i->c.fingerprint);

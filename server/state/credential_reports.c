@@ -65,6 +65,48 @@ credentials_report(struct credentials *cs, const char *provider, const char *lab
 		credential_reports_flush(cs);
 }
 
+static bool
+is_usual(const char *label)
+{
+	return label == NULL || *label == '\0' || strcmp(label, "default") == 0;
+}
+
+void
+credentials_report_limits(struct credentials *cs, const char *provider, const char *label,
+    const struct limits *l)
+{
+	const struct provider *p = providers_find(cs->providers, provider);
+	struct limits reading = *l;
+	struct credential_item *i;
+	int64_t now = clock_wall_ms();
+	bool had;
+
+	if (is_usual(label)) {
+		providers_report_limits(cs->providers, provider, l);
+		return;
+	}
+	if (p == NULL || l->count == 0 || (i = credential_list_find(&cs->list, p->id, label)) == NULL)
+		return;
+	had = limits_wall(&i->c.limits, now) != NULL;
+	/* an event in an answer knows no clock */
+	if (reading.at_ms == 0)
+		reading.at_ms = now;
+	limits_merge(&i->c.limits, &reading);
+	if (had != (limits_wall(&i->c.limits, now) != NULL))
+		changes_tell(cs->changes, TOPIC_PROVIDERS, CHANGE_UPDATE, p->name, "limits");
+}
+
+const struct limits *
+credentials_limits(const struct credentials *cs, const char *provider, const char *label)
+{
+	const struct credential *c;
+
+	if (is_usual(label))
+		return providers_limits(cs->providers, provider);
+	c = credentials_find(cs, provider, label);
+	return c != NULL && c->limits.count > 0 ? &c->limits : NULL;
+}
+
 void
 credentials_note_expiry(struct credentials *cs, const char *provider, const char *label,
     int64_t ends_ms)

@@ -23,6 +23,7 @@ struct credential {
 	int64_t created_ms, last_ok_ms, last_fail_ms;
 	const char *last_code;
 	int64_t session_id;   /* of the test session it ends with; 0 = an ordinary key, -1 = only tried */
+	struct limits limits; /* what is left, as its provider said; of the usual one: providers_limits */
 	int64_t ends_ms;      /* when the provider said it expires; 0 = never, or not told since the start */
 };
 
@@ -63,6 +64,14 @@ int credentials_delete_row(struct credentials *cs, const char *row_id, struct er
 /* What a call learned about a key; stored lazily, no change event. */
 void credentials_report(struct credentials *cs, const char *provider, const char *label, int code);
 
+/* What a provider said is left, when it was asked with that key (NULL = the usual one, whose limits are the
+ * provider's: providers_limits). What one key has used up stands in no other's way. Kept in memory, until the
+ * key is replaced; told on topic providers when a wall is reached or gone. */
+void credentials_report_limits(struct credentials *cs, const char *provider, const char *label,
+    const struct limits *l);
+/* Borrowed until the next report or change; NULL = nothing was said. */
+const struct limits *credentials_limits(const struct credentials *cs, const char *provider,
+    const char *label);
 /* What the provider said of it; kept in memory. 0 = it does not expire. */
 void credentials_note_expiry(struct credentials *cs, const char *provider, const char *label,
     int64_t ends_ms);

@@ -131,3 +131,30 @@ def test_absurd_headers_are_ignored(daemon, provider):
     # a wall, but not one for centuries
     assert "resets_ms" not in p["limits"][0]
     assert p["status"] == "rate-limited" and p["status_until_ms"] == p["limits"][0]["at_ms"] + 60000
+
+
+def test_what_one_key_has_used_up_closes_no_other(daemon, provider):
+    """With the key "work" nothing is left: whoever uses that one waits, the usual key serves on."""
+    work = "Bearer sk-work-000000000000000000000002"
+    full = answered(x_ratelimit_limit_requests=60, x_ratelimit_remaining_requests=0, x_ratelimit_reset_requests="50s")
+    provider.default = lambda r: full if r.header("authorization") == work else stream("Hello from the provider.")
+    ref = daemon.add_provider(provider)
+    with daemon.rpc() as c:
+        c.call("provider.update", name="scripted", set={"auth_type": "api-key"})
+        c.call("key.set", provider="scripted", secret="sk-usual-00000000000000000000001")
+        c.call("key.set", provider="scripted", label="work", secret=work.split()[1])
+        c.call("chain.set", name="usual", refs=[ref, "echo:x"])
+        c.call("chain.set", name="default", refs=["echo:y"])
+        c.call("route.set", ref=ref, label="work")
+        assert c.prompt("hi").text == "hi"
+        p = get(c)
+        assert p["status"] in ("active", "available") and "limits" not in p
+        # the live choice is that key: it is passed over before it refuses
+        assert c.call("route.get")["active"]["ref"] == "echo:y"
+        assert "the limit of requests is used up" in str(c.call("route.get"))
+        assert c.prompt("from echo").text == "from echo"
+        # a chain uses the usual key
+        assert c.prompt("hi", ref="@usual").text == "Hello from the provider."
+        # another key in its place starts afresh
+        c.call("key.set", provider="scripted", label="work", secret="sk-fresh-00000000000000000000003")
+        assert c.call("route.get")["active"]["ref"] == ref

@@ -104,13 +104,15 @@ pack_check_key(struct pack *p, const struct rpc_parts *parts, const struct crede
 	pack_map_end(p);
 }
 
-/* The provider's limits are those of its usual key; of another one, what it said just now. */
+/* Of a stored key all that is known; of a test session's, what was said just now. */
 static const struct limits *
 check_limits(const struct rpc_parts *parts, const struct probe_result *r)
 {
-	if (strcmp(r->target->label, "default") == 0)
-		return providers_limits(parts->providers, r->target->provider);
-	return r->limits->count > 0 ? r->limits : NULL;
+	const struct target *t = r->target;
+
+	if (credentials_label_reserved(t->label))
+		return r->limits->count > 0 ? r->limits : NULL;
+	return credentials_limits(parts->credentials, t->provider, t->label);
 }
 
 static void

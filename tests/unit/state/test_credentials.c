@@ -409,6 +409,41 @@ test_credentials__each_by_provider(void **state)
 	assert_int_equal(all, 1);
 }
 
+/* Nothing is left of what was asked, for a minute. */
+static struct limits
+used_up(void)
+{
+	struct limits l = { .count = 0 };
+
+	limits_name(&l, "requests")->remaining = 0;
+	return l;
+}
+
+static void
+test_credentials__what_one_key_has_used_up_is_no_others_limit(void **state)
+{
+	struct world *w = *state;
+	struct limits l = used_up();
+
+	world_key(w, "openai", NULL, KEY);
+	world_key(w, "openai", "work", KEY);
+	credentials_report_limits(w->cs, "openai", "work", &l);
+	credentials_report_limits(w->cs, "openai", "nonesuch", &l);
+	credentials_report_limits(w->cs, "nobody", "work", &l);
+	assert_int_equal(credentials_limits(w->cs, "openai", "work")->of[0].remaining, 0);
+	assert_true(credentials_limits(w->cs, "openai", "work")->at_ms > 0);
+	assert_null(credentials_limits(w->cs, "openai", NULL));
+	assert_null(providers_limits(w->ps, "openai"));
+	/* the usual one's are the provider's */
+	credentials_report_limits(w->cs, "openai", NULL, &l);
+	assert_non_null(providers_limits(w->ps, "openai"));
+	assert_ptr_equal(credentials_limits(w->cs, "openai", "default"), providers_limits(w->ps, "openai"));
+	/* they go with the key they were of */
+	world_key(w, "openai", "work", "sk-another-0123456789");
+	assert_null(credentials_limits(w->cs, "openai", "work"));
+	assert_non_null(credentials_limits(w->cs, "openai", NULL));
+}
+
 int
 main(void)
 {
@@ -429,6 +464,7 @@ main(void)
 		TEST(test_credentials__reports_are_kept),
 		TEST(test_credentials__a_new_key_forgets_the_old_failure),
 		TEST(test_credentials__each_by_provider),
+		TEST(test_credentials__what_one_key_has_used_up_is_no_others_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
