@@ -20,6 +20,7 @@ add_row(struct app *a, struct table *t, const struct value *s)
 {
 	bool active = value_bool(value_get(s, "activated"), false);
 	bool own = value_bool(value_get(s, "has_key"), false);
+	const char *label = app_member(a, s, "label"); /* of a stored one */
 	int64_t left = value_int(value_get(s, "left_ms"), 0);
 	int64_t cost = value_int(value_get(s, "cost_microusd"), -1);
 
@@ -29,6 +30,7 @@ add_row(struct app *a, struct table *t, const struct value *s)
 	table_cell(t,
 	    value_bool(value_get(s, "minted"), false) ? "minted"
 	    : own                                     ? "temporary"
+	    : *label != '\0'                          ? label
 						      : NULL,
 	    NULL, NULL);
 	table_cell(t, out_span(a, left), app_format(a, "%lld", (long long)left), NULL);

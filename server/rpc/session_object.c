@@ -39,6 +39,8 @@ pack_session_members(struct pack *p, const struct rpc_parts *parts, const struct
 	pack_kv_str(p, "model", s->model);
 	buf_clear(&ref);
 	pack_kv_bool(p, "has_key", s->has_key);
+	if (!s->has_key && strcmp(s->label, "default") != 0)
+		pack_kv_str(p, "label", s->label);
 	if (minted_of(parts->minted, s->id) != NULL)
 		pack_kv_bool(p, "minted", true);
 	pack_kv_bool(p, "activated", s->activated);

@@ -469,7 +469,9 @@ def test_a_test_with_one_of_several_stored_keys(lab):
         c.call("key.set", provider="lab", secret=OTHER)
         c.call("key.set", provider="lab", label="work", secret=KEY)
         s = start(c, secret=None, label="work")
-        assert s["checked"]["key"] and not s["has_key"]
+        assert s["checked"]["key"] and not s["has_key"] and s["label"] == "work"
+        assert [one["label"] for one in c.call("session.list")["sessions"]] == ["work"]
+        assert lab.mpc("test", "list", "--plain", check=0).out.split("\t")[3] == "work"
         assert c.prompt("hello").ok
         assert {bearer(r) for r in lab.provider.chats} == {f"Bearer {KEY}"}
         c.call("session.stop")
