@@ -340,6 +340,8 @@ pack_key(struct pack *p, const struct rpc_parts *parts, const struct credential 
 {
 	pack_map_begin(p);
 	pack_key_members(p, parts, c);
+	/* those of the usual one are its provider's, and told with it */
+	pack_limits(p, c->limits.count > 0 ? &c->limits : NULL);
 	pack_map_end(p);
 }
 

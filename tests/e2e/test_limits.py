@@ -149,6 +149,8 @@ def test_what_one_key_has_used_up_closes_no_other(daemon, provider):
         assert c.prompt("hi").text == "hi"
         p = get(c)
         assert p["status"] in ("active", "available") and "limits" not in p
+        usual, other = c.call("key.status", provider="scripted")["keys"]
+        assert "limits" not in usual and other["limits"][0]["remaining"] == 0
         # the live choice is that key: it is passed over before it refuses
         assert c.call("route.get")["active"]["ref"] == "echo:y"
         assert "the limit of requests is used up" in str(c.call("route.get"))
