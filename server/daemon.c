@@ -316,6 +316,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
+	routes_use_purses(p->routes, p->purses);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
 	recall_providers(p->ledger, p->providers);
 	p->meters = meters_new(p->ledger);

@@ -136,7 +136,7 @@ is_unfit(void *arg, const struct target *t, struct error *err)
 
 	if (c->calls->parts.routes == NULL)
 		return 0;
-	if (routes_unfit(c->calls->parts.routes, c->route.fall_on, &now) != 0)
+	if (routes_unfit(c->calls->parts.routes, &c->route, &now) != 0)
 		error_set(err, now.passed, "%s", now.why);
 	return now.passed;
 }

@@ -7,6 +7,7 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/call/cooldowns.h"
+#include "server/call/purses.h"
 #include "server/call/resolve.h"
 #include "server/call/tour.h"
 
@@ -126,8 +127,25 @@ is_at_wall(struct routes *r, uint64_t fall_on, struct route_step *s)
 	return true;
 }
 
+/* A budget it counts in is used up. A hard one refuses the call instead, which says so. */
+static bool
+is_too_dear(struct routes *r, const struct route *of, struct route_step *s)
+{
+	struct purses *ps = routes_purses(r);
+	char subject[300], what[320];
+	int64_t until_ms;
+
+	if (ps == NULL ||
+	    !purses_used_up(ps, s->target.provider, of->chain, of->scope, &until_ms, subject, sizeof subject))
+		return false;
+	snprintf(what, sizeof what, "the budget%s%.250s is used up", subject[0] != '\0' ? " for " : "",
+	    subject);
+	pass(s, MP_E_BUDGET_EXCEEDED, until_ms, what);
+	return true;
+}
+
 int
-routes_unfit(struct routes *r, uint64_t fall_on, struct route_step *s)
+routes_unfit(struct routes *r, const struct route *of, struct route_step *s)
 {
 	struct error err = ERROR_INIT;
 
@@ -135,8 +153,8 @@ routes_unfit(struct routes *r, uint64_t fall_on, struct route_step *s)
 	s->until_ms = 0;
 	s->guessed = false;
 	snprintf(s->why, sizeof s->why, "%s", s->passed != 0 ? err.message : "");
-	if (s->passed == 0 && !is_cooling(r, fall_on, s))
-		is_at_wall(r, fall_on, s);
+	if (s->passed == 0 && !is_too_dear(r, of, s) && !is_cooling(r, of->fall_on, s))
+		is_at_wall(r, of->fall_on, s);
 	return s->passed;
 }
 
@@ -156,7 +174,7 @@ plan_settle(struct routes *r, struct route *to)
 	size_t first = to->step_count;
 
 	for (size_t i = 0; i < to->step_count && to->step_count > 1; i++)
-		if (routes_unfit(r, to->fall_on, &to->steps[i]) == 0 && first == to->step_count)
+		if (routes_unfit(r, to, &to->steps[i]) == 0 && first == to->step_count)
 			first = i;
 	if (first == to->step_count && (first = last_resort(to)) < to->step_count)
 		to->steps[first].passed = 0;

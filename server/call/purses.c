@@ -7,7 +7,9 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/state/catalogue.h"
 #include "server/usage/calendar.h"
+#include "server/usage/prices.h"
 
 /* A budget in the period that runs. */
 struct purse {
@@ -209,13 +211,41 @@ too_small(struct purses *p, const struct provider *of, const char *chain, const 
 }
 
 bool
-purses_allow(struct purses *p, const struct provider *of, const char *chain, const char *scope, bool *hard)
+purses_paid(const struct provider *of)
 {
-	const struct purse *small = too_small(p, of, chain, scope, 1);
+	const char *catalogue = catalogue_name(of->id);
 
-	if (small != NULL && hard != NULL)
-		*hard = small->budget->hard;
-	return small == NULL;
+	if (of->type == PROVIDER_PLAN_BASED)
+		return false;
+	/* a well-known one that is reached in another way is none of the user's own */
+	return of->type != PROVIDER_LOCAL || (catalogue != NULL && prices_has(catalogue));
+}
+
+bool
+purses_used_up(struct purses *p, const char *provider, const char *chain, const char *scope,
+    int64_t *until_ms, char *what, size_t size)
+{
+	const struct provider *of = providers_find(p->providers, provider);
+	const struct purse *last = NULL;
+
+	for (size_t i = 0; of != NULL && i < p->count && purses_paid(of); i++) {
+		struct purse *purse = &p->of[i];
+
+		if (!matches(purse->budget, of->id, chain, scope))
+			continue;
+		purse_roll(p, purse);
+		if (purse->spent < purse->budget->limit_microusd)
+			continue;
+		if (purse->budget->hard)
+			return false;
+		if (last == NULL || purse->resets_ms > last->resets_ms)
+			last = purse;
+	}
+	if (last == NULL)
+		return false;
+	*until_ms = last->resets_ms;
+	budget_for_write(p->providers, last->budget, what, size);
+	return true;
 }
 
 static int

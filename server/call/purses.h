@@ -34,10 +34,13 @@ struct purses *purses_new(struct ledger *ledger, struct budgets *budgets, struct
     struct changes *changes);
 void purses_free(struct purses *p); /* NULL is harmless */
 
-/* Whether a target of that provider could be paid now; *hard (may be NULL) when the budget that is used up
- * wants nothing else to be asked instead. For passing over. */
-bool purses_allow(struct purses *p, const struct provider *of, const char *chain, const char *scope,
-    bool *hard);
+/* Whether calls of that provider are paid one by one: not on a plan, nor on the user's own server. */
+bool purses_paid(const struct provider *of);
+/* Whether a target of that provider is better passed over: a budget it counts in is used up, and every such
+ * budget lets something else be asked instead. *until_ms: when the last of them begins anew, wall clock;
+ * what: what that one is for, as budget_for_write says. What is in flight does not count. */
+bool purses_used_up(struct purses *p, const char *provider, const char *chain, const char *scope,
+    int64_t *until_ms, char *what, size_t size);
 /* Puts r->microusd aside (0 = no price is known). MP_E_BUDGET_EXCEEDED with what is used up. */
 int purses_reserve(struct purses *p, struct reservation *r, struct error *err);
 /* Right after that: whether the budget wants nothing else to be asked instead. */

@@ -124,16 +124,6 @@ list_cost(const struct record *r, int64_t at_ms, struct usage *u)
 	return true;
 }
 
-/* The user's own server, and not a well-known one that he reaches in another way. */
-static bool
-is_own(const struct record *r)
-{
-	const char *catalogue = r->provider != NULL ? catalogue_name(r->provider->id) : NULL;
-
-	return r->provider != NULL && r->provider->type == PROVIDER_LOCAL &&
-	    (catalogue == NULL || !prices_has(catalogue));
-}
-
 static void
 judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 {
@@ -146,7 +136,7 @@ judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 	} else if (!usage_counted(u)) {
 		u->cost_kind = nothing ? COST_NONE : COST_UNKNOWN;
 	} else if (!list_cost(r, at_ms, u)) {
-		u->cost_kind = is_own(r) ? COST_FREE : COST_UNPRICED;
+		u->cost_kind = r->provider != NULL && !purses_paid(r->provider) ? COST_FREE : COST_UNPRICED;
 		if (u->cost_kind == COST_FREE)
 			u->cost_microusd = 0;
 	}
@@ -212,7 +202,7 @@ record_afford(struct record *r, const struct provider *provider, const struct ch
 	struct usage most = USAGE_INIT;
 
 	r->provider = provider;
-	if (r->parts->purses == NULL || provider->type == PROVIDER_PLAN_BASED || is_own(r))
+	if (r->parts->purses == NULL || !purses_paid(provider))
 		return 0;
 	most.input_tokens = tokens(r->prompt_bytes);
 	most.output_tokens = chat->options.max_tokens > 0 ? chat->options.max_tokens : ANSWER_TOKENS;

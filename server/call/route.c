@@ -21,6 +21,7 @@ struct routes {
 	struct sessions *ss; /* NULL = none */
 	struct chains *chains; /* NULL = none */
 	struct cooldowns *cooldowns; /* NULL = none */
+	struct purses *purses;       /* NULL = none */
 };
 
 struct routes *
@@ -57,6 +58,18 @@ struct cooldowns *
 routes_cooldowns(const struct routes *r)
 {
 	return r->cooldowns;
+}
+
+void
+routes_use_purses(struct routes *r, struct purses *ps)
+{
+	r->purses = ps;
+}
+
+struct purses *
+routes_purses(const struct routes *r)
+{
+	return r->purses;
 }
 
 void
@@ -334,9 +347,9 @@ routes_find(struct routes *r, const struct route_wish *wish, struct route *out, 
 	layer_override(r, &found, LAYER_GLOBAL_TEMPORARY, "", true);
 	layer_override(r, &found, LAYER_GLOBAL_PERSISTENT, "", false);
 	layer_default(r, &found);
+	snprintf(found.scope, sizeof found.scope, "%s", scope != NULL ? scope : "");
 	if ((rc = elect(r, &found, err)) != 0)
 		goto out;
-	snprintf(found.scope, sizeof found.scope, "%s", scope != NULL ? scope : "");
 	if (named != NULL)
 		found.session = named->id;
 	else if (activated != NULL && found.layers[found.winner].kind == LAYER_ACTIVATED_SESSION)

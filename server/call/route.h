@@ -25,6 +25,7 @@
 #include "server/state/sessions.h"
 
 struct cooldowns;
+struct purses;
 struct routes; /* borrows the modules it reads */
 
 struct routes *routes_new(struct providers *ps, struct models *ms, struct overrides *os,
@@ -34,6 +35,8 @@ void routes_free(struct routes *r);
 void routes_use_sessions(struct routes *r, struct sessions *ss);
 /* From now on what cools down is passed over (NULL = nothing does). Borrowed. */
 void routes_use_cooldowns(struct routes *r, struct cooldowns *cs);
+/* The same for what a used up budget is for. */
+void routes_use_purses(struct routes *r, struct purses *ps);
 /* The same for chains. */
 void routes_use_chains(struct routes *r, struct chains *cs);
 
@@ -112,10 +115,11 @@ bool routes_chain(struct routes *r, const struct chain *c, struct route *out);
 /* "persistent", "temporary", "session", "request", "default": Route.kind of PROTOCOL.md. */
 const char *layer_kind_name(enum layer_kind k);
 
-/* Why a target of a chain with these codes is passed over now, into step; its code, 0 = it can serve. Not
- * ready, cooling down, or at a limit that its provider announced. */
-int routes_unfit(struct routes *r, uint64_t fall_on, struct route_step *step);
+/* Why a target of that route is passed over now, into step; its code, 0 = it can serve. Not ready, cooling
+ * down, at a limit that its provider announced, or a budget is used up. */
+int routes_unfit(struct routes *r, const struct route *of, struct route_step *step);
 struct cooldowns *routes_cooldowns(const struct routes *r); /* NULL = none */
+struct purses *routes_purses(const struct routes *r);       /* NULL = none */
 
 /* What its provider said is left; NULL = nothing. A test session's key is under no limit that is known. */
 const struct limits *routes_limits(const struct routes *r, const struct target *t);

@@ -103,6 +103,35 @@ def test_the_next_target_is_asked_unless_it_is_hard(priced, provider, of):
         assert ask(c, ref="@coding") == "budget_exceeded"
 
 
+@pytest.mark.parametrize("of", ["openai", "@coding", "scope:tests", ""])
+def test_who_asks_for_the_way_hears_of_a_used_up_budget(priced, provider, of):
+    """What `which` names is what the next call uses: nobody is asked in vain, and no row is written."""
+    priced.add_provider(provider, "mine")
+    with priced.rpc() as c:
+        c.call("chain.set", name="coding", refs=["openai:gpt-4o", "mine:m1"])
+        c.call("budget.set", **{"for": of}, period="day", limit_microusd=5000)
+        provider.default = stream("ok", usage=dict(USAGE, completion_tokens=400, total_tokens=1400))
+        way = lambda **kw: c.call("route.get", ref="@coding", **kw)
+        run = lambda **kw: c.call("prompt.run", text="hi", ref="@coding", options=OPTIONS, **kw)["ref"]
+        inside = {"scope": "tests"} if of.startswith("scope") else {}
+        assert way(**inside)["active"]["ref"] == run(**inside) == "openai:gpt-4o"
+        assert budget(c)["spent_microusd"] == 5750
+        now = way(**inside)
+        assert now["active"]["ref"] == run(**inside) == "mine:m1"
+        passed = now["chain"]["targets"][0]
+        assert passed["code"] == "budget_exceeded" and "is used up" in passed["message"] and of in passed["message"]
+        rows = c.call("usage.export")["rows"]
+        assert [(r["provider"], r["outcome"]) for r in rows] == [("openai", "done"), ("mine", "done")]
+        if of.startswith("scope"):
+            assert way()["active"]["ref"] == "openai:gpt-4o"
+        said = priced.mpc("which", "@coding", *(["--scope", "tests"] if inside else []), check=0).out
+        assert "budget" in said and "is used up" in said
+        # a hard one refuses, whoever comes next in the chain
+        c.call("budget.set", **{"for": of}, period="day", limit_microusd=5000, hard=True)
+        assert way(**inside)["active"]["ref"] == "openai:gpt-4o"
+        assert ask(c, ref="@coding", **inside) == "budget_exceeded"
+
+
 def test_what_costs_nothing_needs_no_room(priced, provider):
     priced.add_provider(provider, "mine")
     with priced.rpc() as c:
