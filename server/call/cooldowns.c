@@ -197,6 +197,20 @@ write_all(void *arg)
 	buf_clear(&text);
 }
 
+/* A limit that the provider's usual key ran into shows in its status again, until it is over. */
+static void
+recall(struct cooldowns *cs, const struct entry *e)
+{
+	const struct provider *p = providers_find_id(cs->providers, e->provider_id);
+	char what[96];
+
+	if (p == NULL || (e->class != FAILURE_RATE_LIMIT && e->class != FAILURE_QUOTA) ||
+	    (e->label != NULL && strcmp(e->label, "default") != 0))
+		return;
+	snprintf(what, sizeof what, "left alone after a failure (%s)", failure_class_name(e->class));
+	providers_recall_refusal(cs->providers, p->name, failure_error_code(e->class), what, e->until_ms);
+}
+
 static void
 read_line(struct cooldowns *cs, char *line, int64_t now)
 {
@@ -220,6 +234,7 @@ read_line(struct cooldowns *cs, char *line, int64_t now)
 	e->failures = (unsigned)failures;
 	e->until_ms = until;
 	e->stated = *field[6] == '1';
+	recall(cs, e);
 }
 
 static void

@@ -383,15 +383,6 @@ providers_report_ok(struct providers *ps, const char *name, int64_t latency_ms)
 }
 
 void
-providers_recall(struct providers *ps, const char *name, int64_t used_ms, int64_t latency_ms)
-{
-	struct entry *e = entries_by_name(&ps->entries, name);
-
-	if (e != NULL)
-		health_recall(&e->health, used_ms, latency_ms);
-}
-
-void
 providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
     int64_t until_ms)
 {

@@ -90,6 +90,9 @@ void providers_report_ok(struct providers *ps, const char *name, int64_t latency
 /* What was so before the daemon began; latency_ms -1 = it did not answer. No news, and no change of
  * status. */
 void providers_recall(struct providers *ps, const char *name, int64_t used_ms, int64_t latency_ms);
+/* It had refused for a limit, until a time that has not come. No news, and no use of it. */
+void providers_recall_refusal(struct providers *ps, const char *name, int code, const char *message,
+    int64_t until_ms);
 void providers_report_failure(struct providers *ps, const char *name, int code, const char *message,
     int64_t until_ms);
 /* What looking around found, which is no use of the provider: code 0 = it is there (latency_ms -1 = not

@@ -55,8 +55,14 @@ def test_F81_a_stated_wait_is_kept_and_survives(pair):
     assert "passed over: left alone after a failure (rate_limit), for " in out
     assert "still rate limited, continuing with @c[2] b:m1" in d.mpc("p", "hi", check=0).err
     time.sleep(0.8)  # it is written a moment later
+    with d.rpc() as c:
+        until = c.call("route.get", ref="@c")["chain"]["targets"][0]["until_ms"]
     d.kill()
     d.start()
+    with d.rpc() as c:
+        [p] = [p for p in c.call("provider.list")["providers"] if p["name"] == "a"]
+    assert p["status"] == "rate-limited" and "(rate_limit)" in p["status_message"]
+    assert abs(p["status_until_ms"] - until) <= 2
     assert told(d) == ("b:m1", ["rate_limited", None])
     assert ask(d).text == "from b" and len(a.chats) == 1
     # who names it, asks it
