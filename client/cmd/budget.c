@@ -1,6 +1,5 @@
 /* budget: what may be spent, and how far it went. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/app.h"
@@ -8,8 +7,9 @@
 #include "client/link.h"
 #include "client/out.h"
 #include "client/term.h"
+#include "protocol/base/str.h"
 
-#define AMOUNT_MAX 1e6 /* USD */
+#define AMOUNT_MAX INT64_C(1000000000000) /* micro-USD: a million */
 
 /* "$3.41 of $10.00 a day" */
 static const char *
@@ -82,20 +82,11 @@ show(struct app *a)
 static bool
 read_amount(const char *text, int64_t *microusd)
 {
-	char *end;
-	double usd;
-
 	if (strcmp(text, "off") == 0)
 		text = "0";
 	if (text[0] == '$')
 		text++;
-	if (strspn(text, "0123456789.") != strlen(text) || text[0] == '\0')
-		return false;
-	usd = strtod(text, &end);
-	if (*end != '\0' || !(usd <= AMOUNT_MAX))
-		return false;
-	*microusd = (int64_t)(usd * 1e6 + 0.5);
-	return true;
+	return money_parse(&text, microusd) && *text == '\0' && *microusd <= AMOUNT_MAX;
 }
 
 static int

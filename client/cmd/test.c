@@ -1,7 +1,6 @@
 /* test: a target for a while (UX.md sections 4 and 5). Starting one; what is done with open ones is in
  * test_open.c. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "client/app.h"
@@ -12,6 +11,9 @@
 #include "client/out.h"
 #include "client/route.h"
 #include "client/term.h"
+#include "protocol/base/str.h"
+
+#define LIMIT_MAX INT64_C(1000000000000) /* micro-USD: a million */
 
 /* What the words say. */
 struct wish {
@@ -88,8 +90,7 @@ static int
 read_limit(struct app *a, struct wish *w)
 {
 	const char *text = args_value(&a->args, "limit");
-	char *end;
-	double usd;
+	const char *end = text;
 
 	if (args_has(&a->args, "mint") && has_own_key(a))
 		return fail_usage(a, "--mint makes the key, so --key, --stdin and --fd exclude it");
@@ -97,10 +98,9 @@ read_limit(struct app *a, struct wish *w)
 		return 0;
 	if (!args_has(&a->args, "mint"))
 		return fail_usage(a, "--limit goes with --mint");
-	usd = strtod(text, &end);
-	if (end == text || *end != '\0' || !(usd >= 0.000001 && usd <= 1000000))
+	if (!money_parse(&end, &w->limit_microusd) || *end != '\0' || w->limit_microusd == 0 ||
+	    w->limit_microusd > LIMIT_MAX)
 		return fail_usage(a, "--limit needs an amount in dollars, not \"%.40s\"", text);
-	w->limit_microusd = (int64_t)(usd * 1000000 + 0.5);
 	return 0;
 }
 

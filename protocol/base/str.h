@@ -57,6 +57,10 @@ void duration_text(int64_t ms, char *out, size_t size);
 /* "45 s", "26 min", "3 h 12 min", "2 d 4 h". out is at least 32 bytes. Negative counts as 0. */
 void duration_format(int64_t ms, char *out, size_t size);
 
+/* An amount in USD: digits, at most six of them behind a point ("10", "2.50"), up to a billion. True: it is
+ * in micro-USD and *s stands behind it. False: neither was touched. */
+bool money_parse(const char **s, int64_t *microusd);
+
 /* Edit distance for suggestions (optimal string alignment, ASCII case folded); gives up and returns
  * limit + 1 when it is larger than limit. */
 unsigned edit_distance(const char *a, const char *b, unsigned limit);

@@ -8,7 +8,6 @@
 #include "server/document/section.h"
 
 #define BUDGET_MAX_BYTES 400
-#define MAX_USD 1000000000 /* far beyond anybody's money, far below what overflows */
 
 /* ---- export ---- */
 
@@ -63,32 +62,6 @@ section_budgets_export(const struct document_parts *parts, struct writer *w)
 
 /* ---- what the document wants ---- */
 
-/* Digits with at most six behind a point; moves *s behind them. */
-static bool
-read_amount(const char **s, int64_t *microusd)
-{
-	int64_t whole = 0, part = 0, unit = 100000;
-	const char *at = *s;
-
-	if (*at < '0' || *at > '9')
-		return false;
-	for (; *at >= '0' && *at <= '9'; at++)
-		if ((whole = whole * 10 + (*at - '0')) > MAX_USD)
-			return false;
-	if (*at == '.') {
-		if (at[1] < '0' || at[1] > '9')
-			return false;
-		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10) {
-			if (unit == 0)
-				return false;
-			part += (*at - '0') * unit;
-		}
-	}
-	*s = at;
-	*microusd = whole * 1000000 + part;
-	return *microusd > 0;
-}
-
 /* Whether these words come next; moves *s behind them. */
 static bool
 take(const char **s, const char *words)
@@ -124,7 +97,7 @@ read_budget(struct document_change *c, const struct node *n, struct budget *out)
 
 	if (text == NULL)
 		return false;
-	if (!read_amount(&at, &out->limit_microusd) ||
+	if (!money_parse(&at, &out->limit_microusd) || out->limit_microusd == 0 ||
 	    ((out->hard = take(&at, " hard")), !take(&at, " per")) || *at++ != ' ' ||
 	    !take_period(&at, &out->period) ||
 	    (*at != '\0' && (!take(&at, " for") || *at++ != ' ' || *at == '\0'))) {

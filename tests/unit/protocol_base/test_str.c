@@ -182,6 +182,43 @@ test_str__edit_distance_of_long_names_gives_up(void **state)
 	assert_int_equal(edit_distance(text, text, 3), 0);
 }
 
+static void
+test_str__amounts_of_money(void **state)
+{
+	const struct {
+		const char *text;
+		int64_t microusd; /* -1 = none */
+		const char *rest;
+	} cases[] = {
+		{ "10", 10000000, "" },
+		{ "2.50 per day", 2500000, " per day" },
+		{ "0.000001", 1, "" },
+		{ "0.29", 290000, "" }, /* no binary fraction is 0.29 */
+		{ "1000000000", INT64_C(1000000000000000), "" },
+		{ "0", 0, "" },
+		{ "1,5", 1000000, ",5" },
+		{ "1000000001", -1, "1000000001" },
+		{ "99999999999999999999999999", -1, "99999999999999999999999999" },
+		{ "0.0000001", -1, "0.0000001" },
+		{ "1.", -1, "1." },
+		{ ".5", -1, ".5" },
+		{ "-1", -1, "-1" },
+		{ "1e3", 1000000, "e3" },
+		{ "nan", -1, "nan" },
+		{ "", -1, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *at = cases[i].text;
+		int64_t microusd = -1;
+
+		assert_int_equal(money_parse(&at, &microusd), cases[i].microusd >= 0);
+		assert_int_equal(microusd, cases[i].microusd);
+		assert_string_equal(at, cases[i].rest);
+	}
+}
+
 int
 main(void)
 {
@@ -195,6 +232,7 @@ main(void)
 		cmocka_unit_test(test_str__durations_are_written_as_they_are_read),
 		cmocka_unit_test(test_str__edit_distances),
 		cmocka_unit_test(test_str__edit_distance_of_long_names_gives_up),
+		cmocka_unit_test(test_str__amounts_of_money),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
