@@ -47,6 +47,7 @@
 #include "server/upstream/carrier.h"
 #include "server/usage/ledger.h"
 #include "server/usage/meters.h"
+#include "server/usage/price_book.h"
 #include "server/usage/prune.h"
 #include "server/vault/vault.h"
 
@@ -315,7 +316,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	upstream_limit_patience(p->upstream, o->test_timeout_ms);
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
-	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
+	p->prices = price_book_new();
+	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes, p->prices);
 	routes_use_purses(p->routes, p->purses);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
 	recall_providers(p->ledger, p->providers);
@@ -324,11 +326,11 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	d->retention = retention_new(d->loop, p->settings, p->prune, p->ledger, p->changes);
 	key_command_serve(p->upstream, p->keeper);
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
-	p->calls = calls_new(d->loop, p->upstream, p->providers, p->credentials, p->routes, p->ledger,
-	    p->purses);
+	p->calls = calls_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
+	    p->routes, p->ledger, p->purses, p->prices });
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->mints = mints_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
-	    NULL, NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
+	    NULL, NULL, NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);
 	p->prompts = prompts_new(d->loop);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	if (p->calls == NULL || p->probes == NULL || p->prompts == NULL)
@@ -419,6 +421,7 @@ daemon_free(struct daemon *d)
 	prune_free(p->prune);
 	meters_free(p->meters);
 	purses_free(p->purses);
+	price_book_free(p->prices);
 	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);
 	key_reader_free(d->key_reader);
@@ -474,26 +477,4 @@ const char *
 daemon_socket(const struct daemon *d)
 {
 	return d->paths.socket;
-}
-
-int
-daemon_exit_code(int error)
-{
-	switch (error) {
-	case 0:
-		return 0;
-	case MP_E_STORAGE:
-	case MP_E_TOO_LARGE:
-		return 74; /* EX_IOERR */
-	case MP_E_BUSY:
-	case MP_E_CONFLICT:
-		return 75; /* EX_TEMPFAIL */
-	case MP_E_NOT_PERMITTED:
-	case MP_E_INVALID_PARAMS:
-	case MP_E_VERSION_MISMATCH:
-	case MP_E_TAMPERED:
-		return 78; /* EX_CONFIG */
-	default:
-		return 70; /* EX_SOFTWARE */
-	}
 }

@@ -24,7 +24,5 @@ void daemon_free(struct daemon *d); /* NULL is harmless */
 int daemon_run(struct daemon *d);
 
 const char *daemon_socket(const struct daemon *d);
-/* 64 usage, 70 internal, 74 storage, 75 already running, 78 configuration or permissions. */
-int daemon_exit_code(int error);
 
 #endif

@@ -269,6 +269,29 @@ say_ready(FILE *to, const char *socket)
 	fflush(to);
 }
 
+/* 64 usage, 70 internal, 74 storage, 75 already running, 78 configuration or permissions. */
+static int
+exit_code(int error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case MP_E_STORAGE:
+	case MP_E_TOO_LARGE:
+		return 74; /* EX_IOERR */
+	case MP_E_BUSY:
+	case MP_E_CONFLICT:
+		return 75; /* EX_TEMPFAIL */
+	case MP_E_NOT_PERMITTED:
+	case MP_E_INVALID_PARAMS:
+	case MP_E_VERSION_MISMATCH:
+	case MP_E_TAMPERED:
+		return 78; /* EX_CONFIG */
+	default:
+		return 70; /* EX_SOFTWARE */
+	}
+}
+
 static int
 run_in_foreground(const struct options *o)
 {
@@ -280,12 +303,12 @@ run_in_foreground(const struct options *o)
 	if ((r = daemon_new(&o->daemon, &d, &err)) != 0) {
 		format_error(&err, text, sizeof text);
 		fputs(text, stderr);
-		return daemon_exit_code(r);
+		return exit_code(r);
 	}
 	say_ready(stderr, daemon_socket(d));
 	r = daemon_run(d);
 	daemon_free(d);
-	return daemon_exit_code(r);
+	return exit_code(r);
 }
 
 /* What is done instead of serving. */
@@ -301,7 +324,7 @@ run_once(const struct options *o)
 		format_error(&err, text, sizeof text);
 		fputs(text, stderr);
 	}
-	return daemon_exit_code(r);
+	return exit_code(r);
 }
 
 /* The child's first words to its parent: an exit code, then what to print. */
@@ -334,14 +357,14 @@ run_in_background(struct options *o, int fd)
 	o->daemon.log_to_file = true;
 	if ((r = daemon_new(&o->daemon, &d, &err)) != 0) {
 		format_error(&err, text, sizeof text);
-		report(fd, daemon_exit_code(r), text);
-		return daemon_exit_code(r);
+		report(fd, exit_code(r), text);
+		return exit_code(r);
 	}
 	snprintf(text, sizeof text, "modelpd %s ready on %s\n", MPD_VERSION, daemon_socket(d));
 	report(fd, 0, text);
 	r = daemon_run(d);
 	daemon_free(d);
-	return daemon_exit_code(r);
+	return exit_code(r);
 }
 
 /* Waits for the child's first words and passes them on. */

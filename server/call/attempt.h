@@ -24,6 +24,7 @@ struct attempt_parts {
 	struct routes *routes; /* may be NULL: readiness is not asked (probes) */
 	struct ledger *ledger; /* may be NULL: nothing is recorded */
 	struct purses *purses; /* may be NULL: there are no budgets */
+	const struct price_book *prices; /* may be NULL: none is known */
 };
 
 /* Whose attempt it is. Borrowed for as long as it lives; texts may be NULL = none. */

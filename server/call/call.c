@@ -262,12 +262,11 @@ call_info(const struct call *c, struct call_info *out)
 }
 
 struct calls *
-calls_new(struct loop *loop, struct upstream *up, struct providers *ps, struct credentials *cs,
-    struct routes *rs, struct ledger *ledger, struct purses *purses)
+calls_new(const struct attempt_parts *parts)
 {
 	struct calls *calls = xcalloc(1, sizeof(*calls));
 
-	calls->parts = (struct attempt_parts){ loop, up, ps, cs, rs, ledger, purses };
+	calls->parts = *parts;
 	calls->backoff_ms = BACKOFF_MS;
 	return calls;
 }

@@ -20,15 +20,13 @@
 #include "server/model/event.h"
 #include "server/upstream/carrier.h"
 
-struct ledger;
+struct attempt_parts;
 struct tour;
-struct purses;
 struct calls; /* all calls of the daemon */
 struct call;
 
-/* All borrowed. ledger NULL: nothing is recorded; purses NULL: there are no budgets. */
-struct calls *calls_new(struct loop *loop, struct upstream *up, struct providers *ps,
-    struct credentials *cs, struct routes *rs, struct ledger *ledger, struct purses *purses);
+/* Copies parts; what they name is borrowed. */
+struct calls *calls_new(const struct attempt_parts *parts);
 /* Cancels what runs (no on_end comes). */
 void calls_free(struct calls *cs);
 /* For tests: how long the first wait is before the same target is tried again. */

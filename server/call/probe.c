@@ -349,7 +349,7 @@ probes_new(struct loop *loop, struct upstream *up, struct providers *ps, struct 
 {
 	struct probes *p = xcalloc(1, sizeof(*p));
 
-	p->parts = (struct attempt_parts){ loop, up, ps, cs, NULL, NULL, NULL };
+	p->parts = (struct attempt_parts){ loop, up, ps, cs, NULL, NULL, NULL, NULL };
 	p->calls = calls;
 	return p;
 }

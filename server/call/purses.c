@@ -9,7 +9,6 @@
 #include "server/base/log.h"
 #include "server/state/catalogue.h"
 #include "server/usage/calendar.h"
-#include "server/usage/prices.h"
 
 /* A budget in the period that runs. */
 struct purse {
@@ -25,6 +24,7 @@ struct purses {
 	struct budgets *budgets;
 	struct providers *providers;
 	struct changes *changes;
+	const struct price_book *prices;
 	struct purse *of; /* as many as there are budgets, in their order */
 	size_t count;
 	struct reservation *first;
@@ -211,14 +211,13 @@ too_small(struct purses *p, const struct provider *of, const char *chain, const 
 }
 
 bool
-purses_paid(const struct provider *of)
+purses_paid(const struct price_book *prices, const struct provider *of)
 {
-	const char *catalogue = catalogue_name(of->id);
-
 	if (of->type == PROVIDER_PLAN_BASED)
 		return false;
 	/* a well-known one that is reached in another way is none of the user's own */
-	return of->type != PROVIDER_LOCAL || (catalogue != NULL && prices_has(catalogue));
+	return of->type != PROVIDER_LOCAL ||
+	    (prices != NULL && price_book_has(prices, of->id, catalogue_name(of->id)));
 }
 
 bool
@@ -228,7 +227,7 @@ purses_used_up(struct purses *p, const char *provider, const char *chain, const 
 	const struct provider *of = providers_find(p->providers, provider);
 	const struct purse *last = NULL;
 
-	for (size_t i = 0; of != NULL && i < p->count && purses_paid(of); i++) {
+	for (size_t i = 0; of != NULL && i < p->count && purses_paid(p->prices, of); i++) {
 		struct purse *purse = &p->of[i];
 
 		if (!matches(purse->budget, of->id, chain, scope))
@@ -308,7 +307,7 @@ purses_release(struct purses *p, struct reservation *r)
 
 struct purses *
 purses_new(struct ledger *ledger, struct budgets *budgets, struct providers *providers,
-    struct changes *changes)
+    struct changes *changes, const struct price_book *prices)
 {
 	struct purses *p = xcalloc(1, sizeof *p);
 
@@ -316,6 +315,7 @@ purses_new(struct ledger *ledger, struct budgets *budgets, struct providers *pro
 	p->budgets = budgets;
 	p->providers = providers;
 	p->changes = changes;
+	p->prices = prices;
 	rebuild(p);
 	changes_on_rollback(changes, reload, p);
 	ledger_subscribe(ledger, on_row, p);

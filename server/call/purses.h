@@ -13,6 +13,7 @@
 #include "server/state/budgets.h"
 #include "server/state/providers.h"
 #include "server/usage/ledger.h"
+#include "server/usage/price_book.h"
 
 #define PURSE_WARN_PERMILLE 800
 /* Put aside where no price is known: this part of the budget. */
@@ -31,11 +32,12 @@ struct reservation {
 
 /* All borrowed, and needed until purses_free. */
 struct purses *purses_new(struct ledger *ledger, struct budgets *budgets, struct providers *providers,
-    struct changes *changes);
+    struct changes *changes, const struct price_book *prices);
 void purses_free(struct purses *p); /* NULL is harmless */
 
-/* Whether calls of that provider are paid one by one: not on a plan, nor on the user's own server. */
-bool purses_paid(const struct provider *of);
+/* Whether calls of that provider are paid one by one: not on a plan, nor on the user's own server as long as
+ * nothing there has a price. prices NULL = none is known. */
+bool purses_paid(const struct price_book *prices, const struct provider *of);
 /* Whether a target of that provider is better passed over: a budget it counts in is used up, and every such
  * budget lets something else be asked instead. *until_ms: when the last of them begins anew, wall clock;
  * what: what that one is for, as budget_for_write says. What is in flight does not count. */

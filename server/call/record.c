@@ -5,7 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/state/catalogue.h"
-#include "server/usage/prices.h"
+#include "server/usage/price_book.h"
 
 /* Of text in the languages of Europe, and of code. */
 #define BYTES_PER_TOKEN 4
@@ -109,18 +109,26 @@ nothing_used(const struct record *r, const struct failure *f)
 	return false;
 }
 
-/* By the list of the provider: of what was asked for, else of what answered. */
+/* By the price of what was asked for, else of what answered. */
 static bool
-list_cost(const struct record *r, int64_t at_ms, struct usage *u)
+price(const struct record *r, int64_t at_ms, struct usage *u)
 {
-	const char *catalogue = r->provider != NULL ? catalogue_name(r->provider->id) : NULL;
-	struct tariff t;
+	struct price_ask ask = { .model = r->target->upstream, .prompt_tokens = u->input_tokens,
+		.at_ms = at_ms };
+	const struct price_row *row;
+	enum price_layer layer;
 
-	if (catalogue == NULL || (!prices_find(catalogue, r->target->upstream, u->input_tokens, at_ms, &t) &&
-	    !prices_find(catalogue, r->answered, u->input_tokens, at_ms, &t)))
+	if (r->provider == NULL || r->parts->prices == NULL)
 		return false;
-	u->cost_microusd = tariff_cost(&t, u);
-	u->cost_kind = COST_LIST;
+	ask.provider = r->provider->id;
+	ask.catalogue = catalogue_name(r->provider->id);
+	if ((row = price_book_find(r->parts->prices, &ask, &layer)) == NULL) {
+		ask.model = r->answered;
+		if ((row = price_book_find(r->parts->prices, &ask, &layer)) == NULL)
+			return false;
+	}
+	u->cost_microusd = tariff_cost(&row->tariff, u);
+	u->cost_kind = price_layer_cost(layer);
 	return true;
 }
 
@@ -135,8 +143,9 @@ judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 		u->cost_kind = COST_REPORTED;
 	} else if (!usage_counted(u)) {
 		u->cost_kind = nothing ? COST_NONE : COST_UNKNOWN;
-	} else if (!list_cost(r, at_ms, u)) {
-		u->cost_kind = r->provider != NULL && !purses_paid(r->provider) ? COST_FREE : COST_UNPRICED;
+	} else if (!price(r, at_ms, u)) {
+		u->cost_kind = r->provider != NULL && !purses_paid(r->parts->prices, r->provider) ? COST_FREE
+		                                                                          : COST_UNPRICED;
 		if (u->cost_kind == COST_FREE)
 			u->cost_microusd = 0;
 	}
@@ -155,9 +164,11 @@ record_so_far(const struct record *r, const struct usage *told, struct usage *ou
 }
 
 void
-record_price(const struct provider *provider, const struct target *target, int64_t at_ms, struct usage *usage)
+record_price(const struct price_book *prices, const struct provider *provider, const struct target *target,
+    int64_t at_ms, struct usage *usage)
 {
-	const struct record r = { .target = target, .provider = provider };
+	const struct attempt_parts parts = { .prices = prices };
+	const struct record r = { .parts = &parts, .target = target, .provider = provider };
 
 	judge_cost(&r, at_ms, usage, false);
 }
@@ -202,14 +213,14 @@ record_afford(struct record *r, const struct provider *provider, const struct ch
 	struct usage most = USAGE_INIT;
 
 	r->provider = provider;
-	if (r->parts->purses == NULL || !purses_paid(provider))
+	if (r->parts->purses == NULL || !purses_paid(r->parts->prices, provider))
 		return 0;
 	most.input_tokens = tokens(r->prompt_bytes);
 	most.output_tokens = chat->options.max_tokens > 0 ? chat->options.max_tokens : ANSWER_TOKENS;
 	r->reservation = (struct reservation){ .provider = provider, .chain = text(r->origin.chain),
 		.scope = text(r->origin.scope) };
-	if (list_cost(r, clock_wall_ms(), &most))
-		r->reservation.microusd = most.cost_microusd;
+	if (price(r, clock_wall_ms(), &most)) /* nothing would be a price that is not known */
+		r->reservation.microusd = most.cost_microusd > 0 ? most.cost_microusd : 1;
 	return purses_reserve(r->parts->purses, &r->reservation, err);
 }
 

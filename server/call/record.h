@@ -37,7 +37,7 @@ void record_end(struct record *r, struct usage *usage, const char *outcome, cons
 void record_so_far(const struct record *r, const struct usage *told, struct usage *out);
 /* What a call cost that was made without us at that time, as record_end judges one: sets cost_kind, and the
  * cost where none was told. */
-void record_price(const struct provider *provider, const struct target *target, int64_t at_ms,
-    struct usage *usage);
+void record_price(const struct price_book *prices, const struct provider *provider,
+    const struct target *target, int64_t at_ms, struct usage *usage);
 
 #endif

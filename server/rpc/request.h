@@ -44,6 +44,7 @@ struct probes;
 struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
 struct prune;
+struct price_book;
 struct purses;
 struct routes;
 struct sessions;
@@ -76,6 +77,7 @@ struct rpc_parts {
 	struct meters *meters;
 	struct budgets *budgets;
 	struct purses *purses;
+	struct price_book *prices;
 	struct team *team;
 	struct routes *routes;
 	struct upstream *upstream;

@@ -1,10 +1,8 @@
 #include "server/usage/prices.h"
 
-#include <ctype.h>
-#include <string.h>
-
-/* More than this in one answer is a mistake of somebody's; no product below overflows. */
+/* More than this in one answer is a mistake of somebody's; no sum of products below overflows. */
 #define TOKENS_MAX INT64_C(1000000000)
+_Static_assert(PRICE_MAX_PICO <= (INT64_MAX - 500000) / 4 / TOKENS_MAX, "a cost fits");
 
 /* Pico-USD per token of USD per million tokens. */
 #define PICO(usd) ((int64_t)((usd) * 1e6 + 0.5))
@@ -15,84 +13,24 @@ static const struct price_row rows[] = {
 #include "server/usage/prices.def"
 };
 
-#define ROWS (sizeof rows / sizeof *rows)
-
 const struct price_row *
-prices_at(size_t i)
+prices_built_in(size_t *count)
 {
-	return i < ROWS ? &rows[i] : NULL;
-}
-
-/* The length of an id without the day it was made on: "-2025-08-07", "-20250807". */
-static size_t
-undated(const char *model)
-{
-	static const char *const forms[] = { "-dddd-dd-dd", "-dddddddd" };
-	size_t n = strlen(model);
-
-	for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
-		size_t k = strlen(forms[f]), i = 0;
-
-		if (n <= k)
-			continue;
-		while (i < k && (forms[f][i] == 'd' ? isdigit((unsigned char)model[n - k + i]) != 0
-		                                    : model[n - k + i] == '-'))
-			i++;
-		if (i == k)
-			return n - k;
-	}
-	return n;
+	*count = sizeof rows / sizeof *rows;
+	return rows;
 }
 
 static bool
-better(const struct price_row *a, const struct price_row *b)
+is_price(int64_t pico)
 {
-	if (b == NULL || a->from_ms != b->from_ms)
-		return b == NULL || a->from_ms > b->from_ms;
-	return a->above > b->above;
-}
-
-static const struct price_row *
-find(const char *catalogue, const char *model, size_t n, int64_t prompt_tokens, int64_t at_ms)
-{
-	const struct price_row *best = NULL;
-
-	for (size_t i = 0; i < ROWS; i++) {
-		const struct price_row *r = &rows[i];
-
-		if (strcmp(r->catalogue, catalogue) != 0 || strlen(r->model) != n ||
-		    memcmp(r->model, model, n) != 0 || r->from_ms > at_ms)
-			continue;
-		if (r->above > 0 && prompt_tokens <= r->above)
-			continue;
-		if (better(r, best))
-			best = r;
-	}
-	return best;
+	return pico >= 0 && pico <= PRICE_MAX_PICO;
 }
 
 bool
-prices_find(const char *catalogue, const char *model, int64_t prompt_tokens, int64_t at_ms,
-    struct tariff *out)
+tariff_valid(const struct tariff *t)
 {
-	size_t n = strlen(model);
-	const struct price_row *r = find(catalogue, model, n, prompt_tokens, at_ms);
-
-	if (r == NULL && undated(model) < n)
-		r = find(catalogue, model, undated(model), prompt_tokens, at_ms);
-	if (r == NULL)
-		return false;
-	*out = r->tariff;
-	return true;
-}
-
-bool
-prices_has(const char *catalogue)
-{
-	for (size_t i = 0; i < ROWS; i++)
-		if (strcmp(rows[i].catalogue, catalogue) == 0)
-			return true;
-	return false;
+	return is_price(t->input) && is_price(t->cache_read) && is_price(t->cache_write) &&
+	    is_price(t->output);
 }
 
 static int64_t

@@ -15,21 +15,19 @@ struct tariff {
 	int64_t input, cache_read, cache_write, output; /* reasoning is output */
 };
 
-/* catalogue: the provider's name in the catalogue ("openai"). A dated id ("gpt-5-2025-08-07") costs what the
- * model does. False: no price is known. */
-bool prices_find(const char *catalogue, const char *model, int64_t prompt_tokens, int64_t at_ms,
-    struct tariff *out);
-/* Whether models of that provider cost anything. */
-bool prices_has(const char *catalogue);
+/* USD 2000 per million tokens: what a call costs by it does not overflow, however many it has used. */
+#define PRICE_MAX_PICO INT64_C(2000000000)
+bool tariff_valid(const struct tariff *t); /* every price from 0 to PRICE_MAX_PICO */
 /* Micro-USD, rounded to the nearest; unknown counts cost nothing. */
 int64_t tariff_cost(const struct tariff *t, const struct usage *u);
-/* The next row of prices.def, for lists: NULL at the end. */
+
 struct price_row {
-	const char *catalogue, *model;
-	int64_t from_ms; /* 0 = since ever */
-	int64_t above;   /* prompts of more tokens than this; 0 = all */
+	const char *provider, *model; /* the provider by its id or its name in the catalogue: price_book.h */
+	int64_t from_ms;              /* 0 = since ever */
+	int64_t above;                /* prompts of more tokens than this; 0 = all */
 	struct tariff tariff;
 };
-const struct price_row *prices_at(size_t i);
+/* The rows of prices.def, by name in the catalogue: *count of them. */
+const struct price_row *prices_built_in(size_t *count);
 
 #endif

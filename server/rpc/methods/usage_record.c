@@ -202,7 +202,7 @@ rpc_usage_record(struct rpc_request *req)
 	if (row.duration_ms > DURATION_MAX_MS)
 		row.duration_ms = DURATION_MAX_MS;
 	row.first_token_ms = -1;
-	record_price(provider, &t, at_ms, &row.usage);
+	record_price(rpc_parts(req)->prices, provider, &t, at_ms, &row.usage);
 	a = count(req, &row, &err);
 out:
 	target_clear(&t);

@@ -26,11 +26,13 @@
 #include <cmocka.h>
 
 #include "server/base/clock.h"
+#include "server/call/attempt.h"
 #include "server/call/call.h"
 #include "server/call/probe.h"
 #include "server/call/purses.h"
 #include "server/state/credentials.h"
 #include "server/usage/ledger.h"
+#include "server/usage/price_book.h"
 
 /* ---- the scripted provider ---- */
 
@@ -377,6 +379,7 @@ struct house {
 	struct ledger *ledger;
 	struct budgets *budgets;
 	struct purses *purses;
+	struct price_book *prices;
 	struct routes *routes;
 	struct upstream *upstream;
 	struct calls *calls;
@@ -459,13 +462,14 @@ house_open(void **state)
 	assert_int_equal(sessions_new(h->store, h->vault, h->providers, h->credentials, h->changes, h->loop,
 	    &h->sessions, &err), 0);
 	assert_int_equal(budgets_new(h->store, h->changes, &h->budgets, &err), 0);
-	h->purses = purses_new(h->ledger, h->budgets, h->providers, h->changes);
+	h->prices = price_book_new();
+	h->purses = purses_new(h->ledger, h->budgets, h->providers, h->changes, h->prices);
 	h->routes = routes_new(h->providers, h->models, h->overrides, h->credentials);
 	routes_use_sessions(h->routes, h->sessions);
 	h->upstream = upstream_new(h->loop);
 	assert_non_null(h->upstream);
-	h->calls = calls_new(h->loop, h->upstream, h->providers, h->credentials, h->routes,
-	    h->ledger, h->purses);
+	h->calls = calls_new(&(struct attempt_parts){ h->loop, h->upstream, h->providers, h->credentials,
+	    h->routes, h->ledger, h->purses, h->prices });
 	h->probes = probes_new(h->loop, h->upstream, h->providers, h->credentials, h->calls);
 	probes_remember(h->probes, models_discovered(h->models), h->changes);
 	house_add_provider(h, "fake", AUTH_API_KEY, false);
@@ -484,6 +488,7 @@ house_close(void **state)
 	calls_free(h->calls);
 	upstream_free(h->upstream);
 	purses_free(h->purses);
+	price_book_free(h->prices);
 	budgets_free(h->budgets);
 	routes_free(h->routes);
 	sessions_free(h->sessions);

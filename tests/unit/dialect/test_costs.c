@@ -2,7 +2,7 @@
  * figures were worked out by hand from providers/prices.md; each line shows how, tokens x USD per million. */
 #include "tests/unit/dialect/listener.h"
 
-#include "server/usage/prices.h"
+#include "server/usage/price_book.h"
 
 #define FOLDER MPD_SOURCE_DIR "/tests/transcripts/"
 #define NOV_22 INT64_C(1795305600000)
@@ -72,23 +72,28 @@ read_sample(const struct sample *s, struct heard *h)
 static void
 test_costs__of_the_recorded_answers_by_hand(void **state)
 {
+	struct price_book *book = price_book_new();
+
 	(void)state;
 	for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
 		const struct sample *s = &samples[i];
 		int64_t cost = UNPRICED;
-		struct tariff t;
+		const struct price_row *r;
 		struct heard h;
 
 		read_sample(s, &h);
 		if (h.finishes != 1 || h.usages == 0)
 			fail_msg("%s: no whole answer with its usage: %s", s->file, h.failure.message);
-		if (prices_find(s->catalogue, s->model, h.usage.input_tokens, s->at_ms, &t))
-			cost = tariff_cost(&t, &h.usage);
+		r = price_book_find(book, &(struct price_ask){ NULL, s->catalogue, s->model,
+		    h.usage.input_tokens, s->at_ms }, NULL);
+		if (r != NULL)
+			cost = tariff_cost(&r->tariff, &h.usage);
 		if (cost != s->microusd || h.usage.cost_microusd != s->reported)
 			fail_msg("%s: %lld by list, %lld reported; not %lld, %lld", s->file, (long long)cost,
 			    (long long)h.usage.cost_microusd, (long long)s->microusd, (long long)s->reported);
 		heard_clear(&h);
 	}
+	price_book_free(book);
 }
 
 int

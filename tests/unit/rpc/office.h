@@ -31,6 +31,7 @@
 #include "server/state/settings.h"
 #include "server/usage/ledger.h"
 #include "server/usage/meters.h"
+#include "server/usage/price_book.h"
 #include "server/usage/prune.h"
 #include "server/state/team.h"
 #include "server/vault/vault.h"
@@ -122,19 +123,20 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(budgets_new(p->store, p->changes, &p->budgets, &err) == 0);
 	p->meters = meters_new(p->ledger);
 	p->prune = prune_new(p->loop, p->ledger);
-	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes);
+	p->prices = price_book_new();
+	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes, p->prices);
 	p->routes = routes_new(p->providers, p->models, p->overrides, p->credentials);
 	routes_use_sessions(p->routes, p->sessions);
 	routes_use_chains(p->routes, p->chains);
 	p->upstream = upstream_new(p->loop);
-	p->calls = calls_new(p->loop, p->upstream, p->providers, p->credentials, p->routes,
-	    p->ledger, p->purses);
+	p->calls = calls_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
+	    p->routes, p->ledger, p->purses, p->prices });
 	p->probes = probes_new(p->loop, p->upstream, p->providers, p->credentials, p->calls);
 	probes_remember(p->probes, models_discovered(p->models), p->changes);
 	MUST(minted_new(p->store, p->changes, &p->minted, &err) == 0);
 	MUST(team_new(p->store, p->vault, p->changes, &p->team, &err) == 0);
 	p->mints = mints_new(&(struct attempt_parts){ p->loop, p->upstream, p->providers, p->credentials,
-	    NULL, NULL, NULL }, p->sessions, p->minted, p->changes, 0);
+	    NULL, NULL, NULL, NULL }, p->sessions, p->minted, p->changes, 0);
 	p->prompts = prompts_new(p->loop);
 	MUST((o->worker = worker_new(p->loop)) != NULL);
 	p->keeper = keeper_new(&(struct keeper_parts){ p->loop, o->worker, p->store, p->vault, p->changes,
@@ -175,6 +177,7 @@ office_close(struct office *o)
 	calls_free(p->calls);
 	upstream_free(p->upstream);
 	purses_free(p->purses);
+	price_book_free(p->prices);
 	routes_free(p->routes);
 	worker_free(o->worker);
 	keeper_free(p->keeper);
