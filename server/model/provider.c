@@ -19,6 +19,11 @@ static const char *const auth_names[] = {
 	[AUTH_OPTIONAL_KEY] = "optional-key",
 	[AUTH_NONE] = "none",
 };
+static const char *const sharing_names[] = {
+	[KEY_SHARING_OFF] = "off",
+	[KEY_SHARING_WEIGHTED] = "weighted",
+	[KEY_SHARING_LEAST_LOADED] = "least-loaded",
+};
 static const char *const origin_names[] = {
 	[ORIGIN_CATALOGUE] = "catalogue",
 	[ORIGIN_BUNDLE] = "bundle",
@@ -187,6 +192,23 @@ auth_type_parse(const char *s, enum auth_type *out)
 	if (!word_find(auth_names, COUNT(auth_names), s, &i))
 		return false;
 	*out = (enum auth_type)i;
+	return true;
+}
+
+const char *
+key_sharing_name(enum key_sharing k)
+{
+	return sharing_names[k];
+}
+
+bool
+key_sharing_parse(const char *s, enum key_sharing *out)
+{
+	size_t i;
+
+	if (!word_find(sharing_names, COUNT(sharing_names), s, &i))
+		return false;
+	*out = (enum key_sharing)i;
 	return true;
 }
 

@@ -20,6 +20,11 @@ enum auth_type {
 	AUTH_NONE,
 };
 
+/* Whether the keys of a provider share its calls: not (the usual one is asked with), by their weights, or the
+ * one with the fewest calls for its weight. */
+enum key_sharing { KEY_SHARING_OFF, KEY_SHARING_WEIGHTED, KEY_SHARING_LEAST_LOADED };
+#define KEY_WEIGHT_MAX 100 /* of a key; the least is 1 */
+
 /* Where the row comes from; the user's own rows lie over bundles, those over the catalogue. */
 enum provider_origin { ORIGIN_CATALOGUE, ORIGIN_BUNDLE, ORIGIN_USER };
 
@@ -49,6 +54,7 @@ struct provider {
 	char *health_check;  /* path below base_url, "/models"; NULL = none */
 	char *ca_file;       /* NULL = the system's */
 	char *proxy;         /* NULL = none, also when the environment names one */
+	enum key_sharing key_sharing;
 	char *program;       /* the full path of a program that is the provider; NULL = looked for */
 	struct model_alias *aliases;
 	size_t alias_count;
@@ -67,6 +73,8 @@ const char *provider_type_name(enum provider_type t);
 bool provider_type_parse(const char *s, enum provider_type *out);
 const char *auth_type_name(enum auth_type t);
 bool auth_type_parse(const char *s, enum auth_type *out);
+const char *key_sharing_name(enum key_sharing k);
+bool key_sharing_parse(const char *s, enum key_sharing *out);
 const char *provider_origin_name(enum provider_origin o);
 
 /* scheme://host:port of a URL, lower case, default port made explicit, IPv6 in brackets: what a key is
