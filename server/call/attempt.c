@@ -50,11 +50,25 @@ struct attempt {
 
 /* ---- the end ---- */
 
+/* An answer that breaks off, or goes on, has told more of its usage than it has reported. */
+static struct usage
+attempt_told(const struct attempt *a)
+{
+	struct usage all = a->usage, told;
+
+	if (a->state_begun && !a->finished && !a->record.written && a->dialect->told != NULL) {
+		a->dialect->told(a->state, &told);
+		usage_merge(&all, &told);
+	}
+	return all;
+}
+
 void
 attempt_stop_as(struct attempt *a, const char *outcome)
 {
 	if (a == NULL)
 		return;
+	a->usage = attempt_told(a);
 	record_end(&a->record, &a->usage, outcome, NULL);
 	a->dead = true;
 	if (a->transfer != NULL)
@@ -93,6 +107,7 @@ attempt_conclude(struct attempt *a)
 	if (a->dead)
 		return;
 	assert(a->finished || a->failed);
+	a->usage = attempt_told(a);
 	record_end(&a->record, &a->usage,
 	    a->finished ? "done" : failure_class_name(a->failure.class),
 	    a->finished ? NULL : &a->failure);
@@ -318,61 +333,6 @@ attempt_on_end(void *arg, const struct failure *failure)
 	attempt_settle(a);
 }
 
-/* ---- what was learned about the provider, judged at the end of the stream ---- */
-
-/* Whether a failure says something about the provider rather than about the request. */
-static bool
-failure_is_providers(enum failure_class class)
-{
-	switch (class) {
-	case FAILURE_AUTH:
-	case FAILURE_PERMISSION:
-	case FAILURE_QUOTA:
-	case FAILURE_RATE_LIMIT:
-	case FAILURE_OVERLOADED:
-	case FAILURE_SERVER:
-	case FAILURE_TIMEOUT:
-	case FAILURE_NETWORK:
-	case FAILURE_PROTOCOL:
-	case FAILURE_CONFIG:
-		return true;
-	case FAILURE_NONE:
-	case FAILURE_BAD_REQUEST:
-	case FAILURE_CONTEXT_LENGTH:
-	case FAILURE_NOT_FOUND:
-	case FAILURE_CONTENT_POLICY:
-	case FAILURE_UNSUPPORTED:
-	case FAILURE_CANCELLED:
-		return false;
-	}
-	return false;
-}
-
-/* What is wrong with the key of a test session says nothing about the provider's own. */
-static bool
-failure_is_keys_own(const struct target *t, enum failure_class class)
-{
-	return (class == FAILURE_AUTH || class == FAILURE_PERMISSION || class == FAILURE_QUOTA ||
-	           class == FAILURE_RATE_LIMIT) && t->label != NULL && credentials_label_reserved(t->label);
-}
-
-void
-attempt_report(const struct attempt_parts *parts, const struct target *t, bool key_sent,
-    const struct failure *f, const struct error *err, int64_t latency_ms)
-{
-	if (f == NULL) {
-		providers_report_ok(parts->providers, t->provider, latency_ms);
-		if (key_sent)
-			credentials_report(parts->credentials, t->provider, t->label, 0);
-		return;
-	}
-	if (failure_is_providers(f->class) && !failure_is_keys_own(t, f->class))
-		providers_report_failure(parts->providers, t->provider, err->code, err->message,
-		    f->wait_ms > 0 ? clock_wall_ms() + f->wait_ms : 0);
-	if (key_sent && f->class == FAILURE_AUTH)
-		credentials_report(parts->credentials, t->provider, t->label, err->code);
-}
-
 /* ---- the beginning ---- */
 
 static const struct transfer_callbacks attempt_callbacks = {
@@ -495,5 +455,7 @@ attempt_key_sent(const struct attempt *a)
 void
 attempt_usage(const struct attempt *a, struct usage *out)
 {
-	record_so_far(&a->record, &a->usage, out);
+	struct usage told = attempt_told(a);
+
+	record_so_far(&a->record, &told, out);
 }

@@ -66,11 +66,11 @@ estimate(const struct record *r, struct usage *u, bool whole)
 		return; /* maybe it has thought for long, maybe not at all */
 	if (u->input_tokens < 0) {
 		u->input_tokens = tokens(r->prompt_bytes);
-		u->estimated = true;
+		u->input_estimated = true;
 	}
 	if (u->output_tokens < 0 || (!whole && u->output_tokens < output)) {
 		u->output_tokens = output;
-		u->estimated = true;
+		u->output_estimated = true;
 	}
 }
 

@@ -253,6 +253,7 @@ const struct dialect dialect_anthropic_messages = {
 	.frame = anthropic_frame,
 	.body = anthropic_body,
 	.end = anthropic_end,
+	.told = anthropic_told,
 	.clear = anthropic_clear,
 	.refuse = anthropic_refuse,
 	.limits = anthropic_limits,

@@ -9,8 +9,6 @@
 
 #define KEEP_BYTES ((size_t)64 << 10)
 #define PIECE_MAX ((size_t)64 << 20)
-/* No answer has a billion tokens; such a number is a fault, and a fault must not become money. */
-#define TOKENS_MAX 1000000000
 
 static void
 remember_names(struct anthropic_state *s, const struct chat_request *chat)
@@ -35,7 +33,7 @@ anthropic_begin(void *state, const struct chat_request *chat, const struct diale
 
 	(void)to;
 	buf_init(&s->text, PIECE_MAX);
-	s->counts = (struct anthropic_counts){ -1, -1, -1, -1, -1 };
+	s->counts = (struct anthropic_counts)ANTHROPIC_COUNTS_INIT;
 	s->stop = STOP_OTHER;
 	if (chat == NULL)
 		return;
@@ -61,46 +59,20 @@ anthropic_clear(void *state)
 
 /* ---- usage ---- */
 
-/* Counts are cumulative: the last word on each of them wins. */
-static void
-take_count(const struct json *j, uint32_t at, int64_t *count)
+void
+anthropic_told(const void *state, struct usage *out)
 {
-	int64_t v;
+	const struct anthropic_state *s = state;
 
-	if (json_int(j, at, &v) && v >= 0 && v <= TOKENS_MAX)
-		*count = v;
-}
-
-/* first: at the beginning, when the output is not counted yet. */
-static void
-take_usage(struct anthropic_state *s, uint32_t usage, bool first)
-{
-	const struct json *j = &s->in.json;
-	struct anthropic_counts *c = &s->counts;
-
-	take_count(j, json_get(j, usage, "input_tokens"), &c->input);
-	take_count(j, json_get(j, usage, "cache_read_input_tokens"), &c->cache_read);
-	take_count(j, json_get(j, usage, "cache_creation_input_tokens"), &c->cache_write);
-	if (first)
-		return;
-	take_count(j, json_get(j, usage, "output_tokens"), &c->output);
-	take_count(j, json_path(j, usage, "output_tokens_details", "thinking_tokens"), &c->thinking);
+	anthropic_counts_usage(&s->counts, out);
 }
 
 static void
 report_usage(const struct anthropic_state *s, const struct event_sink *sink)
 {
-	const struct anthropic_counts *c = &s->counts;
-	struct usage u = USAGE_INIT;
+	struct usage u;
 
-	u.cache_read_tokens = c->cache_read;
-	u.cache_write_tokens = c->cache_write;
-	u.output_tokens = c->output;
-	u.reasoning_tokens = c->output >= 0 && c->thinking > c->output ? -1 : c->thinking;
-	/* what came from the cache or went there is not in their number */
-	if (c->input >= 0)
-		u.input_tokens = c->input + (c->cache_read > 0 ? c->cache_read : 0) +
-		    (c->cache_write > 0 ? c->cache_write : 0);
+	anthropic_told(s, &u);
 	emit_usage(sink, &u);
 }
 
@@ -228,7 +200,7 @@ on_message_start(struct anthropic_state *s, const struct event_sink *sink)
 	uint32_t message = json_get(&s->in.json, 0, "message");
 
 	take_start(s, message, sink);
-	take_usage(s, json_get(&s->in.json, message, "usage"), true);
+	anthropic_counts_take(&s->counts, &s->in.json, json_get(&s->in.json, message, "usage"), true);
 }
 
 static void
@@ -260,7 +232,7 @@ on_message_delta(struct anthropic_state *s, const struct event_sink *sink)
 {
 	take_start(s, JSON_NONE, sink);
 	take_stop(s, json_get(&s->in.json, 0, "delta"), sink);
-	take_usage(s, json_get(&s->in.json, 0, "usage"), false);
+	anthropic_counts_take(&s->counts, &s->in.json, json_get(&s->in.json, 0, "usage"), false);
 }
 
 static void
@@ -393,7 +365,7 @@ anthropic_body(void *state, struct slice text, const struct event_sink *sink)
 		return;
 	}
 	take_start(s, 0, sink);
-	take_usage(s, json_get(&s->in.json, 0, "usage"), false);
+	anthropic_counts_take(&s->counts, &s->in.json, json_get(&s->in.json, 0, "usage"), false);
 	if (!take_contents(s, list, sink)) {
 		fail_too_many(s, sink);
 		return;

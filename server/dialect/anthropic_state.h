@@ -5,6 +5,7 @@
 #define SERVER_DIALECT_ANTHROPIC_STATE_H
 
 #include "server/dialect/anthropic.h"
+#include "server/dialect/anthropic_usage.h"
 #include "server/dialect/foreign.h"
 
 enum content_kind {
@@ -32,11 +33,6 @@ struct anthropic_rename {
 	char *sent, *real;
 };
 
-/* Counts as they came; -1 = not told. */
-struct anthropic_counts {
-	int64_t input, cache_read, cache_write, output, thinking;
-};
-
 struct anthropic_state {
 	struct foreign in;
 	struct buf text;     /* scratch for one piece */
@@ -56,6 +52,7 @@ void anthropic_begin(void *state, const struct chat_request *chat, const struct 
 void anthropic_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void anthropic_body(void *state, struct slice json, const struct event_sink *sink);
 void anthropic_end(void *state, const struct event_sink *sink);
+void anthropic_told(const void *state, struct usage *out);
 void anthropic_clear(void *state);
 
 /* A block begins. whole: it is all there (a reply), not to be filled by deltas. False when there are more

@@ -101,6 +101,7 @@ const struct dialect dialect_claude_cli = {
 	.frame = claude_cli_frame,
 	.body = claude_cli_body,
 	.end = claude_cli_end,
+	.told = claude_cli_told,
 	.clear = claude_cli_clear,
 	.resume = claude_cli_resume,
 	.remember = claude_cli_remember,

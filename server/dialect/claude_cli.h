@@ -8,6 +8,7 @@
 #ifndef SERVER_DIALECT_CLAUDE_CLI_H
 #define SERVER_DIALECT_CLAUDE_CLI_H
 
+#include "server/dialect/anthropic_usage.h"
 #include "server/dialect/dialect.h"
 #include "server/dialect/foreign.h"
 
@@ -33,6 +34,8 @@ struct claude_cli_state {
 	struct buf answer;     /* the text that was told of it */
 	bool may_go_on;        /* the program has said the same, and waits */
 	bool has_forgotten;    /* it has shortened its conversation */
+	struct anthropic_counts counts; /* of the message that is told */
+	struct usage before;   /* of the messages before it in this turn */
 	int64_t spent_before, spent; /* by its own count, since its start; -1 = not said */
 	char error_class[40];  /* of the error text that came as an answer; "" = none */
 	char error_code[64];
@@ -46,6 +49,7 @@ void claude_cli_begin(void *state, const struct chat_request *chat,
 void claude_cli_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void claude_cli_body(void *state, struct slice json, const struct event_sink *sink);
 void claude_cli_end(void *state, const struct event_sink *sink);
+void claude_cli_told(const void *state, struct usage *out);
 void claude_cli_clear(void *state);
 
 /* The conversation before messages[end], in bytes that differ whenever it does: who gave the same answer to
@@ -59,6 +63,8 @@ size_t claude_cli_new_turn(const struct chat_request *chat);
 void claude_cli_resume(void *state, const struct wire_memory *known);
 bool claude_cli_remember(void *state, struct wire_memory *out);
 
+/* A further message of this turn begins: those before it are added up. */
+void claude_cli_count_on(struct claude_cli_state *s);
 /* The result line: usage, then FINISH or ERROR. */
 void claude_cli_result(struct claude_cli_state *s, const struct event_sink *sink);
 /* A rate_limit_event. */

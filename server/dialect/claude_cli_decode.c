@@ -24,6 +24,8 @@ claude_cli_begin(void *state, const struct chat_request *chat, const struct dial
 	buf_init(&s->past, WIRE_PAST_MAX);
 	if (chat != NULL)
 		claude_cli_past(chat, chat->message_count, &s->past);
+	s->counts = (struct anthropic_counts)ANTHROPIC_COUNTS_INIT;
+	s->before = (struct usage)USAGE_INIT;
 	s->spent = -1;
 }
 
@@ -120,6 +122,10 @@ stream_event(struct claude_cli_state *s, const struct event_sink *sink)
 		id = foreign_word(j, json_get(j, at, "id"), sizeof s->streamed - 1);
 		snprintf(s->streamed, sizeof s->streamed, "%s", id != NULL ? id : "");
 		free(id);
+		claude_cli_count_on(s);
+		anthropic_counts_take(&s->counts, j, json_get(j, at, "usage"), true);
+	} else if (json_equals(j, type, "message_delta")) {
+		anthropic_counts_take(&s->counts, j, json_get(j, event, "usage"), false);
 	} else if (json_equals(j, type, "content_block_start")) {
 		at = json_get(j, event, "content_block");
 		end_block(s, sink);
@@ -173,6 +179,8 @@ whole_message(struct claude_cli_state *s, const struct event_sink *sink)
 		return;
 	end_block(s, sink);
 	start(s, message, sink);
+	claude_cli_count_on(s);
+	anthropic_counts_take(&s->counts, j, json_get(j, message, "usage"), false);
 	if (!json_is(j, content, JSON_ARRAY))
 		return;
 	for (uint32_t at = json_first(j, content); at != JSON_NONE; at = json_next(j, at)) {

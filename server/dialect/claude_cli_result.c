@@ -82,27 +82,52 @@ turn_cost(struct claude_cli_state *s)
 }
 
 static void
+add(int64_t *to, int64_t more)
+{
+	if (more >= 0)
+		*to = *to < 0 ? more : *to + more;
+}
+
+void
+claude_cli_told(const void *state, struct usage *out)
+{
+	const struct claude_cli_state *s = state;
+
+	anthropic_counts_usage(&s->counts, out);
+	add(&out->input_tokens, s->before.input_tokens);
+	add(&out->output_tokens, s->before.output_tokens);
+	add(&out->cache_read_tokens, s->before.cache_read_tokens);
+	add(&out->cache_write_tokens, s->before.cache_write_tokens);
+	add(&out->reasoning_tokens, s->before.reasoning_tokens);
+}
+
+void
+claude_cli_count_on(struct claude_cli_state *s)
+{
+	struct usage sum;
+
+	claude_cli_told(s, &sum);
+	s->before = sum;
+	s->counts = (struct anthropic_counts)ANTHROPIC_COUNTS_INIT;
+}
+
+/* The result counts the whole turn: it wins over what its messages told. */
+static void
 report_usage(struct claude_cli_state *s, const struct event_sink *sink)
 {
 	const struct json *j = &s->in.json;
 	uint32_t at = json_get(j, 0, "usage");
-	struct usage u = USAGE_INIT;
-	int64_t fresh;
+	int64_t cost = turn_cost(s);
+	struct usage u;
 
-	u.cost_microusd = turn_cost(s);
 	if (!json_is(j, at, JSON_OBJECT))
 		return;
-	fresh = foreign_count(j, json_get(j, at, "input_tokens"));
-	u.cache_read_tokens = foreign_count(j, json_get(j, at, "cache_read_input_tokens"));
-	u.cache_write_tokens = foreign_count(j, json_get(j, at, "cache_creation_input_tokens"));
-	u.output_tokens = foreign_count(j, json_get(j, at, "output_tokens"));
-	u.reasoning_tokens =
-	    foreign_count(j, json_path(j, at, "output_tokens_details", "thinking_tokens"));
-	if (fresh >= 0)
-		u.input_tokens = fresh + (u.cache_read_tokens > 0 ? u.cache_read_tokens : 0) +
-		    (u.cache_write_tokens > 0 ? u.cache_write_tokens : 0);
-	foreign_check_usage(&u);
-	if (u.input_tokens >= 0 || u.output_tokens >= 0)
+	s->before = (struct usage)USAGE_INIT;
+	s->counts = (struct anthropic_counts)ANTHROPIC_COUNTS_INIT;
+	anthropic_counts_take(&s->counts, j, at, false);
+	anthropic_counts_usage(&s->counts, &u);
+	u.cost_microusd = cost;
+	if (usage_counted(&u))
 		emit_usage(sink, &u);
 }
 

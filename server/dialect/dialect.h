@@ -53,6 +53,9 @@ struct dialect {
 	/* The bytes are over. If no terminal event was emitted yet: EVENT_FINISH when the stream had all
 	 * that matters (a finish reason), else EVENT_ERROR of class protocol. */
 	void (*end)(void *state, const struct event_sink *sink);
+	/* What the answer has told of its usage up to here, reported or not: of one that goes on, was
+	 * cancelled or broke off. What was not told is unknown. NULL where usage comes with FINISH alone. */
+	void (*told)(const void *state, struct usage *out);
 	void (*clear)(void *state);
 	/* A program that answers one turn after the other. resume, before the first frame: the one that was
 	 * asked waited, and knew this. remember, after EVENT_FINISH: what it knows now that it may be asked

@@ -192,7 +192,7 @@ finish(struct echo_state *s, const struct event_sink *sink)
 	(void)json_int(&s->json, json_get(&s->json, usage, "input_tokens"), &u.input_tokens);
 	(void)json_int(&s->json, json_get(&s->json, usage, "output_tokens"), &u.output_tokens);
 	u.cost_microusd = 0;
-	u.estimated = true;
+	u.input_estimated = u.output_estimated = true;
 	s->over = true;
 	emit_usage(sink, &u);
 	emit_finish(sink,

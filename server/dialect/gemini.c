@@ -190,6 +190,7 @@ const struct dialect dialect_gemini = {
 	.frame = gemini_frame,
 	.body = gemini_body,
 	.end = gemini_end,
+	.told = gemini_told,
 	.clear = gemini_clear,
 	.refuse = gemini_refuse,
 	.list_request = list_request,

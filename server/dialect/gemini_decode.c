@@ -61,6 +61,14 @@ gemini_clear(void *state)
 
 /* ---- the end ---- */
 
+void
+gemini_told(const void *state, struct usage *out)
+{
+	const struct gemini_state *s = state;
+
+	*out = s->usage;
+}
+
 static void
 wind_up(struct gemini_state *s, const struct event_sink *sink)
 {

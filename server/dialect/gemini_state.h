@@ -29,6 +29,7 @@ void gemini_begin(void *state, const struct chat_request *chat, const struct dia
 void gemini_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void gemini_body(void *state, struct slice json, const struct event_sink *sink);
 void gemini_end(void *state, const struct event_sink *sink);
+void gemini_told(const void *state, struct usage *out);
 void gemini_clear(void *state);
 
 /* One part of the answer. False when the answer ended with an error there. */

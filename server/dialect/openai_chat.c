@@ -88,6 +88,7 @@ const struct dialect dialect_openai_chat = {
 	.frame = openai_chat_frame,
 	.body = openai_chat_body,
 	.end = openai_chat_end,
+	.told = openai_chat_told,
 	.clear = openai_chat_clear,
 	.refuse = openai_chat_refuse,
 	.limits = openai_chat_limits,

@@ -63,6 +63,14 @@ flush_text(struct openai_chat_state *s, const struct event_sink *sink)
 	}
 }
 
+void
+openai_chat_told(const void *state, struct usage *out)
+{
+	const struct openai_chat_state *s = state;
+
+	*out = s->usage;
+}
+
 static void
 report_usage(struct openai_chat_state *s, const struct event_sink *sink)
 {

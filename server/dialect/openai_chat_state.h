@@ -44,6 +44,7 @@ void openai_chat_begin(void *state, const struct chat_request *chat,
 void openai_chat_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void openai_chat_body(void *state, struct slice json, const struct event_sink *sink);
 void openai_chat_end(void *state, const struct event_sink *sink);
+void openai_chat_told(const void *state, struct usage *out);
 void openai_chat_clear(void *state);
 
 /* "tool_calls" of a delta or message. False when there are more than we carry. */

@@ -34,6 +34,7 @@ const struct dialect dialect_openai_responses = {
 	.frame = openai_responses_frame,
 	.body = openai_responses_body,
 	.end = openai_responses_end,
+	.told = openai_responses_told,
 	.clear = openai_responses_clear,
 	.refuse = openai_chat_refuse,
 	.limits = limits,

@@ -45,6 +45,7 @@ struct openai_responses_state {
 	bool over;            /* FINISH or ERROR is out */
 	bool too_many;
 	enum openai_flavour flavour;
+	struct usage usage;   /* as far as it was told */
 	uint64_t seed;        /* for ids of calls that came without */
 };
 
@@ -59,6 +60,7 @@ void openai_responses_begin(void *state, const struct chat_request *chat,
 void openai_responses_frame(void *state, const struct frame *f, const struct event_sink *sink);
 void openai_responses_body(void *state, struct slice json, const struct event_sink *sink);
 void openai_responses_end(void *state, const struct event_sink *sink);
+void openai_responses_told(const void *state, struct usage *out);
 void openai_responses_clear(void *state);
 
 /* Tokens into s->in.json. `event` is the event (it says which item is meant), `item` an item. */

@@ -18,6 +18,7 @@ openai_responses_begin(
 	buf_init(&s->text, PIECE_MAX);
 	buf_init(&s->in.repaired, PIECE_MAX);
 	s->flavour = to != NULL ? openai_flavour_of(to->provider) : FLAVOUR_OTHER;
+	s->usage = (struct usage)USAGE_INIT;
 	s->seed = call_id_seed(chat);
 }
 
@@ -78,20 +79,31 @@ fail_inside(struct openai_responses_state *s, uint32_t response, const struct ev
 	fail_as_told(s, &s->failed, sink);
 }
 
+/* "usage" of a response object: null until it is known. */
 static void
-take_usage(const struct json *j, uint32_t at, const struct event_sink *sink)
+take_usage(struct openai_responses_state *s, uint32_t response)
 {
+	const struct json *j = &s->in.json;
+	uint32_t at = json_get(j, response, "usage");
 	uint32_t input = json_get(j, at, "input_tokens_details");
 	uint32_t output = json_get(j, at, "output_tokens_details");
-	struct usage u = USAGE_INIT;
 
-	u.input_tokens = foreign_count(j, json_get(j, at, "input_tokens"));
-	u.output_tokens = foreign_count(j, json_get(j, at, "output_tokens"));
-	u.cache_read_tokens = foreign_count(j, json_get(j, input, "cached_tokens"));
-	u.cache_write_tokens = foreign_count(j, json_get(j, input, "cache_write_tokens"));
-	u.reasoning_tokens = foreign_count(j, json_get(j, output, "reasoning_tokens"));
-	foreign_check_usage(&u);
-	emit_usage(sink, &u);
+	if (!json_is(j, at, JSON_OBJECT))
+		return;
+	s->usage.input_tokens = foreign_count(j, json_get(j, at, "input_tokens"));
+	s->usage.output_tokens = foreign_count(j, json_get(j, at, "output_tokens"));
+	s->usage.cache_read_tokens = foreign_count(j, json_get(j, input, "cached_tokens"));
+	s->usage.cache_write_tokens = foreign_count(j, json_get(j, input, "cache_write_tokens"));
+	s->usage.reasoning_tokens = foreign_count(j, json_get(j, output, "reasoning_tokens"));
+	foreign_check_usage(&s->usage);
+}
+
+void
+openai_responses_told(const void *state, struct usage *out)
+{
+	const struct openai_responses_state *s = state;
+
+	*out = s->usage;
 }
 
 static enum stop_reason
@@ -131,7 +143,7 @@ finish(
 	if (s->too_many)
 		return;
 	s->over = true;
-	take_usage(j, json_get(j, response, "usage"), sink);
+	emit_usage(sink, &s->usage);
 	emit_finish(sink, stop_of(s, response, whole, kept));
 }
 
@@ -157,7 +169,10 @@ take_start(struct openai_responses_state *s, uint32_t response, const struct eve
 static void
 on_response(struct openai_responses_state *s, const struct event_sink *sink)
 {
-	take_start(s, json_get(&s->in.json, 0, "response"), sink);
+	uint32_t response = json_get(&s->in.json, 0, "response");
+
+	take_start(s, response, sink);
+	take_usage(s, response);
 }
 
 static void
@@ -227,7 +242,8 @@ on_failed(struct openai_responses_state *s, const struct event_sink *sink)
 {
 	uint32_t response = json_get(&s->in.json, 0, "response");
 
-	take_usage(&s->in.json, json_get(&s->in.json, response, "usage"), sink);
+	take_usage(s, response);
+	emit_usage(sink, &s->usage);
 	fail_inside(s, response, sink);
 }
 
@@ -316,6 +332,7 @@ take_reply(struct openai_responses_state *s, const struct event_sink *sink)
 	const struct json *j = &s->in.json;
 	uint32_t status = json_get(j, 0, "status");
 
+	take_usage(s, 0);
 	if (is_error(j) || json_equals(j, json_get(j, 0, "type"), "error") ||
 	    json_equals(j, status, "failed")) {
 		on_error(s, sink);

@@ -47,9 +47,11 @@ usage_merge(struct usage *into, const struct usage *later)
 	take(&into->cost_microusd, later->cost_microusd);
 	if (later->cost_kind != COST_UNKNOWN)
 		into->cost_kind = later->cost_kind;
-	/* the counts are as sure as the last report of counts */
-	if (later->input_tokens >= 0 || later->output_tokens >= 0)
-		into->estimated = later->estimated;
+	/* a count is as sure as the last report of it */
+	if (later->input_tokens >= 0)
+		into->input_estimated = later->input_estimated;
+	if (later->output_tokens >= 0)
+		into->output_estimated = later->output_estimated;
 }
 
 bool
@@ -64,10 +66,29 @@ usage_counted(const struct usage *u)
 	return u->input_tokens >= 0 || u->output_tokens >= 0;
 }
 
+bool
+usage_estimated(const struct usage *u)
+{
+	return (u->input_tokens >= 0 && u->input_estimated) || (u->output_tokens >= 0 && u->output_estimated);
+}
+
 const char *
 usage_counts_name(const struct usage *u)
 {
 	if (!usage_counted(u))
 		return "unknown";
-	return u->estimated ? "estimated" : "reported";
+	if (!usage_estimated(u))
+		return "reported";
+	if (u->output_tokens >= 0 && !u->output_estimated)
+		return "input_estimated";
+	return u->input_tokens >= 0 && !u->input_estimated ? "output_estimated" : "estimated";
+}
+
+void
+usage_counts_parse(const char *name, struct usage *u)
+{
+	bool both = strcmp(name, "estimated") == 0;
+
+	u->input_estimated = both || strcmp(name, "input_estimated") == 0;
+	u->output_estimated = both || strcmp(name, "output_estimated") == 0;
 }

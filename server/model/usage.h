@@ -27,15 +27,20 @@ struct usage {
 	int64_t cache_write_tokens;
 	int64_t reasoning_tokens;
 	int64_t cost_microusd; /* as cost_kind says; a dialect sets what the provider reports */
-	bool estimated;
+	bool input_estimated, output_estimated; /* by us; else the provider told it */
 	enum cost_kind cost_kind; /* set when the attempt is over */
 };
-#define USAGE_INIT { -1, -1, -1, -1, -1, -1, false, COST_UNKNOWN }
+#define USAGE_INIT { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN }
 
 /* Later knowledge wins member by member; unknown members of `later` change nothing. */
 void usage_merge(struct usage *into, const struct usage *later);
 bool usage_known(const struct usage *u);
 bool usage_counted(const struct usage *u); /* tokens are known, or estimated */
-const char *usage_counts_name(const struct usage *u); /* "reported", "estimated", "unknown" */
+bool usage_estimated(const struct usage *u); /* input, output or both are */
+/* How sure the counts are: "reported", "estimated", "unknown", or where only one of the two is estimated,
+ * "input_estimated" or "output_estimated". */
+const char *usage_counts_name(const struct usage *u);
+/* Marks the counts as such a word says; any other one leaves them as reported. */
+void usage_counts_parse(const char *name, struct usage *u);
 
 #endif

@@ -51,7 +51,7 @@ static const struct migration migrations[] = {
 	    " chain TEXT NOT NULL,"
 	    " session INTEGER NOT NULL,"
 	    " outcome TEXT NOT NULL,"
-	    " counts TEXT NOT NULL," /* reported, estimated, unknown */
+	    " counts TEXT NOT NULL," /* usage_counts_name */
 	    " input_tokens INTEGER,"
 	    " output_tokens INTEGER,"
 	    " cache_read_tokens INTEGER,"

@@ -69,7 +69,7 @@ read_row(struct query *q, struct usage_row *row)
 	row->chain = query_col_str(q, 9);
 	row->session = query_col_int(q, 10);
 	row->outcome = query_col_str(q, 11);
-	row->usage.estimated = query_col_str(q, 12)[0] == 'e';
+	usage_counts_parse(query_col_str(q, 12), &row->usage);
 	row->usage.input_tokens = known(q, 13);
 	row->usage.output_tokens = known(q, 14);
 	row->usage.cache_read_tokens = known(q, 15);

@@ -37,7 +37,7 @@ struct usage_sums {
 	int64_t cost_microusd; /* money */
 	int64_t plan_microusd; /* what plans would have cost by list: no money */
 	int64_t unpriced;      /* requests whose price is not known */
-	int64_t estimated;     /* requests whose tokens we estimated */
+	int64_t estimated;     /* requests of whose tokens we estimated any */
 	int64_t unknown;       /* requests whose tokens nobody knows */
 	int64_t duration_ms;
 };

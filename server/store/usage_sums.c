@@ -52,7 +52,7 @@ add_to(struct store *s, const char *sql, int64_t start_ms, const struct usage_ro
 	query_int(&q, u->cost_kind != COST_PLAN ? at_least_0(u->cost_microusd) : 0);
 	query_int(&q, u->cost_kind == COST_PLAN ? at_least_0(u->cost_microusd) : 0);
 	query_int(&q, u->cost_kind == COST_UNPRICED);
-	query_int(&q, usage_counted(u) && u->estimated);
+	query_int(&q, usage_estimated(u));
 	query_int(&q, !usage_counted(u) && u->cost_kind != COST_NONE);
 	query_int(&q, row->duration_ms);
 	return query_run(&q, NULL);
@@ -87,7 +87,7 @@ store_usage_sum(struct store *s, const struct usage_row *row, int64_t hour_ms, i
 	"total(cache_write_tokens), total(reasoning_tokens), "                                     \
 	"total(cost_microusd) FILTER (WHERE cost_kind <> 'plan'), "                                \
 	"total(cost_microusd) FILTER (WHERE cost_kind = 'plan'), sum(cost_kind = 'unpriced'), "    \
-	"sum(counts = 'estimated'), sum(counts = 'unknown' AND cost_kind <> 'none'), "             \
+	"sum(counts NOT IN ('reported', 'unknown')), sum(counts = 'unknown' AND cost_kind <> 'none'), " \
 	"sum(duration_ms) FROM attempts WHERE id >= ?1 * 1000 AND id < ?2 * 1000"
 
 #define HOURS(keys, group) \

@@ -68,6 +68,25 @@ def test_pieces_come_as_they_are_written(fake):
         c.event("prompt.event", type="done", stream=s)
 
 
+def test_counts_that_were_told_before_a_cancel_are_kept(fake):
+    event = '{"type":"stream_event","event":%s,"parent_tool_use_id":null}'
+    start = event % ('{"type":"message_start","message":{"id":"m","model":"x","usage":{"input_tokens":3,'
+                     '"cache_read_input_tokens":50,"output_tokens":1}}}')
+    block = event % '{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"one two."}}'
+    fake.py(f"out(INIT, {start!r}, {block!r})\ntime.sleep(20)").use()
+    with fake.daemon.rpc() as c:
+        s = c.call("prompt.start", text="hi", ref="claude-max:sonnet")["stream"]
+        c.event("prompt.event", type="delta", text="one two.")
+        c.call("prompt.cancel", stream=s)
+        assert c.collect(s).last["usage"]["input_tokens"] == 53
+        deadline = time.monotonic() + 5
+        while not (rows := c.call("usage.export")["rows"]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    [row] = rows
+    assert (row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) == (53, 50, 2)
+    assert (row["outcome"], row["counts"], row["cost_kind"]) == ("cancelled", "output_estimated", "plan")
+
+
 def test_an_earlier_conversation_becomes_a_document(fake):
     fake.answers(INIT, said("ok"), DONE).use()
     with fake.daemon.rpc() as c:

@@ -181,7 +181,7 @@ pack_usage_members(struct pack *p, const struct usage *u)
 	kv_known(p, "reasoning_tokens", u->reasoning_tokens);
 	kv_known(p, "cost_microusd", u->cost_microusd);
 	if (usage_known(u))
-		pack_kv_bool(p, "estimated", u->estimated);
+		pack_kv_bool(p, "estimated", usage_estimated(u));
 }
 
 void

@@ -47,7 +47,7 @@ read_member(struct usage *u, struct slice key, const struct value *v, struct err
 	if (to == NULL && slice_eq(key, "estimated")) {
 		if (value_type(v) != VALUE_BOOL)
 			return error_field(err, "usage.estimated", "usage.estimated must be true or false");
-		u->estimated = value_bool(v, false);
+		u->input_estimated = u->output_estimated = value_bool(v, false);
 		return 0;
 	}
 	if (to == NULL)

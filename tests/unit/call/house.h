@@ -50,6 +50,10 @@ enum behaviour {
 	REFUSE_SIGNATURES_ONCE, /* the first request, then SAY_HELLO */
 	HANG_AT_ONCE,   /* never a byte */
 	HANG_MIDWAY,    /* one piece, then silence */
+	HANG_TOLD,      /* the prompt is counted and one piece said, then silence */
+	HANG_TOLD_ALL,  /* the same, with more output counted than was said */
+	HANG_TOLD_FEW,  /* the same, with less output counted than was said */
+	HANG_TOLD_ONLY, /* the prompt is counted, then silence */
 	RESET_AT_ONCE,  /* RST instead of an answer */
 	RESET_MIDWAY,   /* one piece, then RST */
 	CUT_MIDWAY,     /* one piece, then a clean close without the end marker */
@@ -117,6 +121,7 @@ vendor_answer(int fd, const char *status, const char *headers, const char *body)
 #define SSE_USAGE \
 	"data: {\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3," \
 	"\"total_tokens\":15}}\n\n"
+#define SSE_TOLD(counts) "data: {\"id\":\"x\",\"model\":\"m\",\"choices\":[],\"usage\":{" counts "}}\n\n"
 #define SSE_DONE "data: [DONE]\n\n"
 
 /* Until the client leaves or the test ends. */
@@ -221,6 +226,24 @@ vendor_behave(struct vendor *v, int fd)
 		break;
 	case HANG_MIDWAY:
 		vendor_send(fd, SSE_HEAD SSE_TEXT("Hel"));
+		vendor_hang(v, fd);
+		break;
+	case HANG_TOLD:
+		vendor_send(fd, SSE_HEAD SSE_TOLD("\"prompt_tokens\":12") SSE_TEXT("Hel"));
+		vendor_hang(v, fd);
+		break;
+	case HANG_TOLD_ALL:
+		vendor_send(fd, SSE_HEAD SSE_TOLD("\"prompt_tokens\":12,\"completion_tokens\":9")
+		        SSE_TEXT("Hel"));
+		vendor_hang(v, fd);
+		break;
+	case HANG_TOLD_FEW:
+		vendor_send(fd, SSE_HEAD SSE_TOLD("\"prompt_tokens\":12,\"completion_tokens\":0")
+		        SSE_TEXT("Hel"));
+		vendor_hang(v, fd);
+		break;
+	case HANG_TOLD_ONLY:
+		vendor_send(fd, SSE_HEAD SSE_TOLD("\"prompt_tokens\":12"));
 		vendor_hang(v, fd);
 		break;
 	case RESET_AT_ONCE:

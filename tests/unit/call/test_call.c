@@ -19,7 +19,7 @@ test_call__whole_answer(void **state)
 	assert_int_equal(w->usage.input_tokens, 12);
 	assert_int_equal(w->usage.output_tokens, 3);
 	assert_int_equal(w->usage.cost_microusd, 0);
-	assert_false(w->usage.estimated);
+	assert_false(usage_estimated(&w->usage));
 	assert_false(w->partial);
 	assert_true(w->first_token_ms >= 0 && w->first_token_ms <= w->duration_ms);
 	providers_health(h->providers, "fake", &health);

@@ -5,7 +5,7 @@
 struct kept {
 	int count;
 	struct {
-		char outcome[32], provider[32], model[32], answered[32], client[16], label[32], counts[16];
+		char outcome[32], provider[32], model[32], answered[32], client[16], label[32], counts[32];
 		struct usage usage;
 		int64_t id, attempt, first_token_ms, duration_ms, call;
 	} of[MAX_ROWS];
@@ -23,7 +23,7 @@ keep_row(void *arg, const struct usage_row *row)
 	snprintf(k->of[k->count].answered, 32, "%s", row->answered);
 	snprintf(k->of[k->count].client, 16, "%s", row->client);
 	snprintf(k->of[k->count].label, 32, "%s", row->label);
-	snprintf(k->of[k->count].counts, 16, "%s", usage_counts_name(&row->usage));
+	snprintf(k->of[k->count].counts, 32, "%s", usage_counts_name(&row->usage));
 	k->of[k->count].usage = row->usage;
 	k->of[k->count].attempt = row->attempt;
 	k->of[k->count].id = row->id;
@@ -161,6 +161,58 @@ F61_test_record__a_reader_that_goes_is_a_cancel_with_what_came(void **state)
 	}
 }
 
+/* What was told counts, and the rest alone is estimated: whoever ends it, and however. */
+static void
+test_record__what_was_told_before_the_end_is_no_estimate(void **state)
+{
+	struct house *h = *state;
+	const struct {
+		enum behaviour behaviour;
+		const char *counts;
+		int64_t output;
+	} cases[] = {
+		{ HANG_TOLD, "output_estimated", 1 },
+		{ HANG_TOLD_ALL, "reported", 9 },
+		{ HANG_TOLD_FEW, "output_estimated", 1 },
+		{ HANG_TOLD_ONLY, "output_estimated", 0 },
+	};
+	int64_t from = 0;
+
+	for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+		/* a cancel, one by a reader that is gone, the caller's time is up */
+		const int ending = (int)(i % 3);
+		struct heard *w = heard_new(h);
+		struct call_info so_far;
+		struct kept k;
+
+		h->vendor.behaviour = cases[i / 3].behaviour;
+		ask(w, "fake", false, ending == 2 ? 150 : 0);
+		assert_true(turn_until(h, &w->starts, 5000));
+		turn_for(h, 60);
+		/* as it runs */
+		call_info(w->call, &so_far);
+		assert_int_equal(so_far.usage.input_tokens, 12);
+		assert_string_equal(usage_counts_name(&so_far.usage), cases[i / 3].counts);
+		if (ending < 2)
+			call_cancel(w->call, ending == 1);
+		if (ending != 1)
+			assert_true(turn_until(h, &w->ends, 5000));
+		turn_for(h, 20);
+		k = kept_since(h, &from);
+		assert_int_equal(k.count, 1);
+		assert_string_equal(k.of[0].outcome, ending == 2 ? "timeout" : "cancelled");
+		assert_string_equal(k.of[0].counts, cases[i / 3].counts);
+		assert_int_equal(k.of[0].usage.input_tokens, 12);
+		assert_int_equal(k.of[0].usage.output_tokens, cases[i / 3].output);
+		if (ending != 1) {
+			assert_int_equal(w->usage.input_tokens, 12);
+			assert_int_equal(w->usage.output_tokens, cases[i / 3].output);
+			assert_string_equal(usage_counts_name(&w->usage), cases[i / 3].counts);
+		}
+		free(w);
+	}
+}
+
 static void
 test_record__a_cancel_before_any_output_is_unknown(void **state)
 {
@@ -227,6 +279,7 @@ main(void)
 		T(test_record__an_attempt_that_could_not_be_sent_is_recorded),
 		T(test_record__each_attempt_of_a_call_has_its_row),
 		T(F61_test_record__a_reader_that_goes_is_a_cancel_with_what_came),
+		T(test_record__what_was_told_before_the_end_is_no_estimate),
 		T(test_record__a_cancel_before_any_output_is_unknown),
 		T(test_record__the_callers_own_time_is_up),
 		T(F07_test_record__a_stop_of_the_daemon_loses_no_row),

@@ -87,13 +87,29 @@ test_usage__later_knowledge_wins(void **state)
 	assert_false(usage_known(&a));
 	a.input_tokens = 10;
 	a.output_tokens = 1;
-	a.estimated = true;
+	a.input_estimated = a.output_estimated = true;
+	assert_string_equal(usage_counts_name(&a), "estimated");
 	b.output_tokens = 5;
 	usage_merge(&a, &b);
 	assert_int_equal(a.input_tokens, 10);
 	assert_int_equal(a.output_tokens, 5);
 	assert_int_equal(a.cache_read_tokens, -1);
-	assert_false(a.estimated);
+	/* a count is as sure as whoever told it last */
+	assert_true(a.input_estimated);
+	assert_false(a.output_estimated);
+	assert_string_equal(usage_counts_name(&a), "input_estimated");
+	b = (struct usage)USAGE_INIT;
+	b.cost_microusd = 5;
+	usage_merge(&a, &b);
+	assert_string_equal(usage_counts_name(&a), "input_estimated");
+	b.input_tokens = 11;
+	usage_merge(&a, &b);
+	assert_string_equal(usage_counts_name(&a), "reported");
+	b.output_tokens = 6;
+	b.output_estimated = true;
+	usage_merge(&a, &b);
+	assert_string_equal(usage_counts_name(&a), "output_estimated");
+	assert_true(usage_estimated(&a));
 	assert_true(usage_known(&a));
 }
 

@@ -55,7 +55,7 @@ test_ledger__what_was_added_comes_back(void **state)
 	assert_int_equal(got.last.usage.cache_write_tokens, -1); /* unknown is not 0 */
 	assert_int_equal(got.last.usage.cost_microusd, 1500);
 	assert_int_equal(got.last.usage.cost_kind, COST_REPORTED);
-	assert_false(got.last.usage.estimated);
+	assert_false(usage_estimated(&got.last.usage));
 	assert_int_equal(got.last.session, 3);
 	assert_int_equal(got.last.attempt, 2);
 	assert_int_equal(got.last.first_token_ms, 300);
@@ -130,7 +130,7 @@ test_ledger__absurd_numbers_do_not_overflow_the_sums(void **state)
 	struct total t;
 
 	row.usage = (struct usage){ INT64_MAX, INT64_MAX, INT64_MAX, -7, INT64_MIN, INT64_MAX, false,
-		COST_REPORTED };
+		false, COST_REPORTED };
 	for (int i = 0; i < 20; i++)
 		ledger_add(d->ledger, &row);
 	t = sums(d, 0, clock_wall_ms() + 2 * DAY_MS, USAGE_BY_NOTHING);
@@ -260,12 +260,13 @@ test_ledger__money_plans_and_what_is_not_known_are_kept_apart(void **state)
 		const char *outcome;
 		struct usage usage;
 	} cases[] = {
-		{ "done", { 10, 5, -1, -1, -1, 700, false, COST_LIST } },
-		{ "done", { 10, 5, -1, -1, -1, 900, false, COST_PLAN } },
-		{ "done", { 10, 5, -1, -1, -1, -1, false, COST_UNPRICED } },
-		{ "cancelled", { 10, 2, -1, -1, -1, 50, true, COST_LIST } },
-		{ "timeout", { -1, -1, -1, -1, -1, -1, false, COST_UNKNOWN } },
-		{ "auth", { -1, -1, -1, -1, -1, -1, false, COST_NONE } },
+		{ "done", { 10, 5, -1, -1, -1, 700, false, false, COST_LIST } },
+		{ "done", { 10, 5, -1, -1, -1, 900, false, false, COST_PLAN } },
+		{ "done", { 10, 5, -1, -1, -1, -1, false, false, COST_UNPRICED } },
+		{ "cancelled", { 10, 2, -1, -1, -1, 50, false, true, COST_LIST } },
+		{ "cancelled", { 10, 2, -1, -1, -1, 50, true, true, COST_LIST } },
+		{ "timeout", { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN } },
+		{ "auth", { -1, -1, -1, -1, -1, -1, false, false, COST_NONE } },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -279,16 +280,39 @@ test_ledger__money_plans_and_what_is_not_known_are_kept_apart(void **state)
 
 		t = level == 0 ? sums(d, 0, now + 2 * DAY_MS, USAGE_BY_NOTHING)
 		               : sums(d, now - 60000, now, USAGE_BY_NOTHING);
-		assert_int_equal(t.sums.requests, 6);
+		assert_int_equal(t.sums.requests, 7);
 		assert_int_equal(t.sums.failed, 2);
-		assert_int_equal(t.sums.cancelled, 1);
-		assert_int_equal(t.sums.cost_microusd, 750);
+		assert_int_equal(t.sums.cancelled, 2);
+		assert_int_equal(t.sums.cost_microusd, 800);
 		assert_int_equal(t.sums.plan_microusd, 900);
 		assert_int_equal(t.sums.unpriced, 1);
-		assert_int_equal(t.sums.estimated, 1);
+		assert_int_equal(t.sums.estimated, 2);
 		assert_int_equal(t.sums.unknown, 1);
-		assert_string_equal(rows(d).outcomes, "done done done cancelled timeout auth ");
+		assert_string_equal(rows(d).outcomes, "done done done cancelled cancelled timeout auth ");
 	}
+}
+
+static void
+test_ledger__which_count_is_an_estimate(void **state)
+{
+	static const char *const words[] = { "reported", "estimated", "input_estimated", "output_estimated",
+		"unknown" };
+	struct desk *d = *state;
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		struct usage_row row = a_row("a", "m");
+		struct rows got;
+
+		if (strcmp(words[i], "unknown") == 0)
+			row.usage = (struct usage)USAGE_INIT;
+		usage_counts_parse(words[i], &row.usage);
+		ledger_add(d->ledger, &row);
+		got = rows(d);
+		assert_string_equal(usage_counts_name(&got.last.usage), words[i]);
+		assert_int_equal(got.last.usage.input_estimated, row.usage.input_estimated);
+		assert_int_equal(got.last.usage.output_estimated, row.usage.output_estimated);
+	}
+	assert_int_equal(sums(d, 0, clock_wall_ms() + 2 * DAY_MS, USAGE_BY_NOTHING).sums.estimated, 3);
 }
 
 static void
@@ -490,6 +514,7 @@ main(void)
 		T(test_ledger__days_are_those_of_the_place),
 		T(test_ledger__sums_by_what_was_asked),
 		T(test_ledger__money_plans_and_what_is_not_known_are_kept_apart),
+		T(test_ledger__which_count_is_an_estimate),
 		T(test_ledger__a_session_counts_calls_not_attempts),
 		T(test_ledger__a_report_counts_once_at_its_own_time),
 		T(F01_test_ledger__kill_9_after_the_turn_loses_nothing),

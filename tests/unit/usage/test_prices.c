@@ -10,6 +10,9 @@
 #define NOV_22 INT64_C(1795305600000)
 #define DEC_1 INT64_C(1796083200000)
 
+/* by the provider; nobody said what it cost */
+#define TOLD false, false, COST_UNKNOWN
+
 static void
 test_prices__by_hand(void **state)
 {
@@ -21,33 +24,33 @@ test_prices__by_hand(void **state)
 		int64_t microusd; /* -1 = no price */
 	} cases[] = {
 		/* 1000 x 2.50 + 200 x 10 = 0.0025 + 0.002 */
-		{ "openai", "gpt-4o", NOV_22, { 1000, 200, -1, -1, -1, -1, false, 0 }, 4500 },
+		{ "openai", "gpt-4o", NOV_22, { 1000, 200, -1, -1, -1, -1, TOLD }, 4500 },
 		/* 400 x 2.50 + 600 x 1.25 + 200 x 10 = 0.001 + 0.00075 + 0.002 */
-		{ "openai", "gpt-4o", NOV_22, { 1000, 200, 600, -1, 150, -1, false, 0 }, 3750 },
+		{ "openai", "gpt-4o", NOV_22, { 1000, 200, 600, -1, 150, -1, TOLD }, 3750 },
 		/* dated: 10000 x 1.25 + 1000 x 10 */
-		{ "openai", "gpt-5-2025-08-07", NOV_22, { 10000, 1000, 0, 0, 0, -1, false, 0 }, 22500 },
+		{ "openai", "gpt-5-2025-08-07", NOV_22, { 10000, 1000, 0, 0, 0, -1, TOLD }, 22500 },
 		/* 272000 x 2.50 + 1 x 15: still the short tariff */
-		{ "openai", "gpt-5.4", NOV_22, { 272000, 1, 0, 0, 0, -1, false, 0 }, 680015 },
+		{ "openai", "gpt-5.4", NOV_22, { 272000, 1, 0, 0, 0, -1, TOLD }, 680015 },
 		/* one more: 272001 x 5 + 1 x 22.50 */
-		{ "openai", "gpt-5.4", NOV_22, { 272001, 1, 0, 0, 0, -1, false, 0 }, 1360028 },
+		{ "openai", "gpt-5.4", NOV_22, { 272001, 1, 0, 0, 0, -1, TOLD }, 1360028 },
 		/* 10 plain x 3 + 2000 read x 0.30 + 1000 written x 3.75 + 100 x 15 */
-		{ "anthropic", "claude-sonnet-4-5", NOV_22, { 3010, 100, 2000, 1000, 0, -1, false, 0 },
+		{ "anthropic", "claude-sonnet-4-5", NOV_22, { 3010, 100, 2000, 1000, 0, -1, TOLD },
 		    5880 },
 		{ "anthropic", "claude-sonnet-4-5-20250929", NOV_22,
-		    { 3010, 100, 2000, 1000, 0, -1, false, 0 }, 5880 },
+		    { 3010, 100, 2000, 1000, 0, -1, TOLD }, 5880 },
 		/* the prompt's length counts what was read: 1 x 0.50 + 100000 x 0.05 + 10 x 2.50 */
-		{ "anthropic", "claude-haiku-5-5", NOV_22, { 100001, 10, 100000, 0, 0, -1, false, 0 }, 5026 },
-		{ "anthropic", "claude-haiku-5-5", NOV_22, { 100000, 10, 100000, 0, 0, -1, false, 0 }, 1005 },
+		{ "anthropic", "claude-haiku-5-5", NOV_22, { 100001, 10, 100000, 0, 0, -1, TOLD }, 5026 },
+		{ "anthropic", "claude-haiku-5-5", NOV_22, { 100000, 10, 100000, 0, 0, -1, TOLD }, 1005 },
 		/* 1000 x 2 + 100 x 10, and from December 1000 x 4 + 100 x 20 */
-		{ "gemini", "gemini-4-argon", DEC_1 - 1, { 1000, 100, 0, -1, 40, -1, false, 0 }, 3000 },
-		{ "gemini", "gemini-4-argon", DEC_1, { 1000, 100, 0, -1, 40, -1, false, 0 }, 6000 },
+		{ "gemini", "gemini-4-argon", DEC_1 - 1, { 1000, 100, 0, -1, 40, -1, TOLD }, 3000 },
+		{ "gemini", "gemini-4-argon", DEC_1, { 1000, 100, 0, -1, 40, -1, TOLD }, 6000 },
 		/* 200001 x 2.50 + 10 x 15 */
-		{ "gemini", "gemini-2.5-pro", NOV_22, { 200001, 10, 0, -1, 0, -1, false, 0 }, 500153 },
+		{ "gemini", "gemini-2.5-pro", NOV_22, { 200001, 10, 0, -1, 0, -1, TOLD }, 500153 },
 		/* half a micro-dollar and more is one: 3 x 0.30 + 0 = 0.9 */
-		{ "gemini", "gemini-2.5-flash", NOV_22, { 3, 0, 0, -1, 0, -1, false, 0 }, 1 },
-		{ "qwen", "qwen3.8-max", NOV_22, { 500, 500, -1, -1, -1, -1, false, 0 }, 4000 },
-		{ "openai", "gpt-nobody", NOV_22, { 1, 1, -1, -1, -1, -1, false, 0 }, -1 },
-		{ "gemini", "gpt-4o", NOV_22, { 1, 1, -1, -1, -1, -1, false, 0 }, -1 },
+		{ "gemini", "gemini-2.5-flash", NOV_22, { 3, 0, 0, -1, 0, -1, TOLD }, 1 },
+		{ "qwen", "qwen3.8-max", NOV_22, { 500, 500, -1, -1, -1, -1, TOLD }, 4000 },
+		{ "openai", "gpt-nobody", NOV_22, { 1, 1, -1, -1, -1, -1, TOLD }, -1 },
+		{ "gemini", "gpt-4o", NOV_22, { 1, 1, -1, -1, -1, -1, TOLD }, -1 },
 	};
 	struct price_book *book = price_book_new();
 
@@ -69,9 +72,9 @@ static void
 F80_test_prices__absurd_counts_cost_neither_less_than_nothing_nor_overflow(void **state)
 {
 	const struct usage absurd[] = {
-		{ INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, -1, false, 0 },
-		{ INT64_MIN, INT64_MIN, INT64_MIN, -5, -1, -1, false, 0 },
-		{ 1, 0, 1000, 1000, 0, -1, false, 0 }, /* more was cached than there is */
+		{ INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, -1, TOLD },
+		{ INT64_MIN, INT64_MIN, INT64_MIN, -5, -1, -1, TOLD },
+		{ 1, 0, 1000, 1000, 0, -1, TOLD }, /* more was cached than there is */
 	};
 	const struct tariff most = { PRICE_MAX_PICO, PRICE_MAX_PICO, PRICE_MAX_PICO, PRICE_MAX_PICO };
 	const struct tariff t = { 10000000, 1000000, 12500000, 50000000 };
