@@ -5,9 +5,8 @@
 
 #define TOKENS_MAX ((int64_t)1 << 40)
 
-/* What may stand in a selector, a log line and on a terminal. */
-static bool
-id_valid(struct slice id)
+bool
+roster_id_valid(struct slice id)
 {
 	if (id.len == 0 || id.len > ROSTER_ID_BYTES || !utf8_valid(id.data, id.len))
 		return false;
@@ -54,7 +53,7 @@ roster_add(struct roster *r, const struct listed_model *m)
 {
 	struct roster_model *to;
 
-	if (r->count == ROSTER_MAX || !id_valid(m->id))
+	if (r->count == ROSTER_MAX || !roster_id_valid(m->id))
 		return;
 	if (r->count == r->room) {
 		r->room = r->room > 0 ? r->room * 2 : 16;

@@ -25,6 +25,8 @@ struct roster {
 	size_t count, room;
 };
 
+/* Whether a model may be called so: in a selector, a log line and on a terminal. */
+bool roster_id_valid(struct slice id);
 /* A copy. What is no model id (empty, too long, blanks or control characters in it) is left out, as is
  * everything over ROSTER_MAX. */
 void roster_add(struct roster *r, const struct listed_model *m);

@@ -27,6 +27,8 @@ struct price_row {
 	int64_t above;                /* prompts of more tokens than this; 0 = all */
 	struct tariff tariff;
 };
+/* The day of prices.def. */
+#define PRICES_AS_OF_MS INT64_C(1795305600000) /* 2026-11-22 */
 /* The rows of prices.def, by name in the catalogue: *count of them. */
 const struct price_row *prices_built_in(size_t *count);
 
