@@ -1,110 +1,16 @@
 """Fallback along a chain: which target is asked, what the caller hears, and that nothing is ever mixed.
 
-A table: every class of failure x where in the answer it happens x streamed or whole x how many targets of the chain fail
-so. What is expected of a case follows from RULES alone."""
-import contextlib
-import itertools
-import json
-import sqlite3
+Every class of failure at every place of an answer is in test_fallback_table.py."""
 import time
 
 import pytest
 
-from harness.daemon import Daemon
-from harness.provider import DONE, Close, Hang, Provider, Reset, Sleep, chunk, head, piece, reply, stream
+from harness.lab import GOOD, ROLE, RULES, Lab, error, error_event, fallbacks, refusal, starts
+from harness.provider import Close, Hang, Reset, Sleep, chunk, head, piece, reply, stream
 from harness.rpc import RpcError
 
 KEY = "sk-test-" + "0" * 24
-
-
-def error(message, **more):
-    return {"error": {"message": message, **more}}
-
-
-# class: status and body; the code a client sees; whether the next target is asked by default; how often again
-RULES = {
-    "rate_limit": (429, error("slow down", code="rate_limit_exceeded"), "rate_limited", True, 2),
-    "quota": (429, error("used up", code="insufficient_quota", type="insufficient_quota"), "quota_exceeded", True, 0),
-    "overloaded": (503, error("overloaded", code="server_is_overloaded"), "provider_unavailable", True, 2),
-    "server": (500, error("oops", type="server_error"), "provider_unavailable", True, 2),
-    "timeout": (504, error("too slow", code=504), "timeout", True, 1),
-    "auth": (401, error("no", code="invalid_api_key"), "auth_rejected", False, 0),
-    "permission": (403, error("not here", code="unsupported_country_region_territory"), "not_permitted", False, 0),
-    "not_found": (404, error("no such model", code="model_not_found"), "not_found", False, 0),
-    "bad_request": (400, error("bad field", code=400), "upstream_error", False, 0),
-    "context_length": (400, error("too long", code="context_length_exceeded"), "upstream_error", False, 0),
-    "content_policy": (400, error("no", code="content_policy_violation"), "upstream_error", False, 0),
-    "protocol": (None, None, "upstream_error", True, 1),   # the answer is cut off
-    "network": (None, None, "provider_unavailable", True, 1),  # the connection is reset
-}
-POSITIONS = ("before headers", "after 200", "after preamble", "after first token", "at the end")
-ROLE = chunk(piece({"role": "assistant", "content": ""}))
-EARLY_USAGE = chunk(piece({}, usage={"prompt_tokens": 7, "completion_tokens": 77, "total_tokens": 84}))
-
-
-def broken(cls, position, whole):
-    """The script of a target that fails in this way; None where there is no such thing."""
-    status, body, *_ = RULES[cls]
-    if cls == "protocol":
-        end = [Close()]
-    elif cls == "network":
-        end = [Reset()]
-    else:
-        end = [chunk(b"data: " + json.dumps(body).encode() + b"\n\n"), chunk(DONE), b"0\r\n\r\n"]
-    if position == "before headers":
-        if cls == "protocol":
-            return None
-        return [Reset()] if cls == "network" else reply(status, body)
-    if whole:
-        if position != "after 200":
-            return None  # a whole answer has no more places
-        text = json.dumps({"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "half"}}]})
-        if cls in ("protocol", "network"):
-            return [head(200, "application/json", length=len(text) + 100) + text.encode(), *end]
-        return reply(200, body)
-    before = {"after 200": [], "after preamble": [ROLE, EARLY_USAGE], "after first token": [ROLE, chunk(piece({"content": "half"}))],
-              "at the end": [ROLE, chunk(piece({"content": "half"})), chunk(piece({"content": " of it"}))]}[position]
-    return [head(chunked=True), *before, Sleep(0.02), *end]
-
-
-WHOLE = reply(200, {"id": "x", "object": "chat.completion", "model": "m", "usage": {"prompt_tokens": 1, "completion_tokens": 2},
-                    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "good answer"}}]})
-GOOD = stream("good", " answer")
-CASES = [(c, p, w, n) for c, p, w, n in itertools.product(RULES, POSITIONS, (False, True), (1, 2, 3)) if broken(c, p, w) is not None]
-
-
-class Lab:
-    """A daemon and three targets, new for each case: nobody remembers the one before."""
-
-    def __init__(self):
-        self.daemon = Daemon("--test-timeouts", "5000")
-        self.rpc = self.daemon.rpc()
-        self.servers = []
-        self.names = []
-        self.count = 0
-
-    def close(self):
-        self.rpc.close()
-        for s in self.servers:
-            s.close()
-        self.daemon.close()
-
-    def chain(self, *scripts, on=None):
-        """Targets that answer with these scripts, always, as chain @c."""
-        self.count += 1
-        for name in self.names:
-            self.rpc.call("provider.remove", name=name, cascade=True)
-        self.names = [f"p{self.count}{x}" for x in "abc"[:len(scripts)]]
-        for s in self.servers:
-            s.close()  # a kept connection that is reset is tried once more by the HTTP client itself
-        self.servers = [Provider(default=script) for script in scripts]
-        for s, name in zip(self.servers, self.names):
-            self.rpc.call("provider.add", name=name, type="local", dialect="openai-chat", auth_type="none", base_url=s.url)
-        params = {} if on is None else {"on": on}
-        self.rpc.call("chain.set", name="c", refs=[f"{n}:m" for n in self.names], **params)
-
-    def asked(self):
-        return [len(s.chats) for s in self.servers[:len(self.names)]]
+OVERLOADED_IN_THE_PREAMBLE = [head(chunked=True), ROLE, error_event(RULES["overloaded"][1]), b"0\r\n\r\n"]
 
 
 @pytest.fixture(scope="module")
@@ -114,75 +20,8 @@ def lab():
     made.close()
 
 
-def fallbacks(answer):
-    return [(e["from"].split(":")[0][-1], e["to"].split(":")[0][-1], e.get("class", e["code"])) for e in answer.events if e["type"] == "fallback"]
-
-
-def starts(answer):
-    return [(e["provider"][-1], e["attempt"]) for e in answer.events if e["type"] == "start"]
-
-
-def seen_as(cls, position):
-    """A connection that is reset in the middle of an answer is an answer that is cut off."""
-    return "protocol" if cls == "network" and position != "before headers" else cls
-
-
-def expected(cls, position, failing):
-    """The targets in the order they are asked, and how it ends."""
-    *_, code, falls, again = RULES[seen_as(cls, position)]
-    committed = position in ("after first token", "at the end")
-    if committed:
-        return "a", code, True
-    if not falls:
-        return "a", code, False
-    if failing < 3:
-        return "abc"[:failing + 1], None, False
-    # nobody is left: those that may be asked again are, as their waits (which chance spreads) are over
-    return "abc" * (1 + again), "chain_exhausted", False
-
-
-@pytest.mark.parametrize("cls,position,whole,failing", CASES, ids=lambda v: str(v).replace(" ", "-"))
-def test_F81_F83_every_failure_everywhere(lab, cls, position, whole, failing):
-    bad = broken(cls, position, whole)
-    lab.chain(*[bad] * failing, *[WHOLE if whole else GOOD] * (3 - failing))
-    order, code, partial = expected(cls, position, failing)
-    a = lab.rpc.prompt("hi", ref="@c", options={"stream": not whole}).check_grammar()
-    went = "".join(x for x, _ in starts(a))
-    assert went[:3] == order[:3] and sorted(went) == sorted(order)
-    assert [n for _, n in starts(a)] == list(range(1, len(order) + 1))
-    assert lab.asked() == [order.count(x) for x in "abc"]
-    # each step from one try to the next is told, with why
-    assert fallbacks(a) == [(x, y, seen_as(cls, position)) for x, y in zip(went, went[1:])]
-    first = next((i for i, e in enumerate(a.events) if e["type"] in ("delta", "usage")), len(a.events))
-    assert all(e["type"] in ("start", "fallback") for e in a.events[:first - 1] if e is not a.last)
-    assert not any(e["type"] in ("start", "fallback") for e in a.events[first:])
-    if code is None:
-        assert a.ok and a.text == "good answer" and a.last["ref"] == f"{lab.names[failing]}:m"
-        assert a.last["usage"]["output_tokens"] in (2, 3)
-        return
-    assert a.code == code and a.last["partial"] is partial
-    assert a.text == (("half" if position == "after first token" else "half of it") if partial else "")
-    if code == "chain_exhausted":
-        assert [x["ref"][-3] for x in a.last["data"]["attempts"]] == list(went)
-        assert {x["code"] for x in a.last["data"]["attempts"]} == {RULES[seen_as(cls, position)][2]}
-        assert all(n in a.last["message"] for n in lab.names)
-
-
-def test_every_try_leaves_a_row_in_the_ledger(make_daemon, make_provider):
-    d = make_daemon()
-    made = {"a": broken("server", "after preamble", False), "b": broken("quota", "before headers", False), "c": GOOD}
-    refs = [d.add_provider(make_provider(default=script), name=x) for x, script in made.items()]
-    with d.rpc() as c:
-        c.call("chain.set", name="c", refs=refs)
-        assert c.prompt("hi", ref="@c").text == "good answer"
-    d.stop()
-    with contextlib.closing(sqlite3.connect(d.data / "usage.db")) as db:
-        rows = list(db.execute("SELECT provider, attempt, chain, outcome FROM attempts ORDER BY id"))
-    assert [r[:3] for r in rows] == [("a", 1, "c"), ("b", 2, "c"), ("c", 3, "c")] and len({r[3] for r in rows}) == 3
-
-
 def test_F82_a_rejected_key_falls_back_only_if_allowed(lab):
-    bad = broken("auth", "before headers", False)
+    bad = refusal("auth")
     lab.chain(bad, GOOD)
     assert lab.rpc.prompt("hi", ref="@c").code == "auth_rejected" and lab.asked() == [1, 0]
     lab.chain(bad, GOOD, on=["auth_rejected"])
@@ -191,7 +30,7 @@ def test_F82_a_rejected_key_falls_back_only_if_allowed(lab):
 
 
 def test_F82_the_key_is_suspect_not_gone(daemon, make_provider):
-    a, b = make_provider(default=broken("auth", "before headers", False)), make_provider()
+    a, b = make_provider(default=refusal("auth")), make_provider()
     refs = [daemon.add_provider(a, name="a", key=KEY + "aaaa"), daemon.add_provider(b, name="b", key=KEY + "bbbb")]
     with daemon.rpc() as c:
         c.call("chain.set", name="c", refs=refs, on=["auth_rejected"])
@@ -202,8 +41,8 @@ def test_F82_the_key_is_suspect_not_gone(daemon, make_provider):
 
 
 def test_F86_each_key_is_seen_by_its_origin_alone(daemon, make_provider):
-    made = {x: make_provider(default=broken(cls, "before headers", False) if cls else None)
-            for x, cls in zip("abcd", ("server", "overloaded", "network", None))}
+    made = {x: make_provider(default=script)
+            for x, script in zip("abcd", (refusal("server"), refusal("overloaded"), [Reset()], None))}
     refs = [daemon.add_provider(p, name=x, key=KEY + x * 4) for x, p in made.items()]
     with daemon.rpc() as c:
         c.call("chain.set", name="c", refs=refs)
@@ -238,7 +77,7 @@ def test_F86_a_provider_that_went_away_is_passed_over(lab):
 
 
 def test_the_default_chain_takes_over(lab):
-    lab.chain(broken("overloaded", "after preamble", False), GOOD)
+    lab.chain(OVERLOADED_IN_THE_PREAMBLE, GOOD)
     lab.rpc.call("chain.set", name="default", refs=[f"{lab.names[1]}:m"])
     lab.rpc.call("route.set", ref=f"{lab.names[0]}:m")
     try:
@@ -283,7 +122,7 @@ def test_a_whole_request_goes_to_the_next_target(lab, make_provider):
     from test_signatures import MESSAGE, SIGNATURE
     for claude_first in (False, True):
         claude = make_provider()
-        lab.chain(GOOD if claude_first else broken("overloaded", "before headers", False))
+        lab.chain(GOOD if claude_first else refusal("overloaded"))
         first, name = lab.servers[0], f"claude{lab.count}"
         lab.rpc.call("provider.add", name=name, type="local", dialect="anthropic-messages", auth_type="none",
                      base_url=claude.url.removesuffix("/v1"))
@@ -333,13 +172,13 @@ def test_the_callers_patience_is_for_all_of_it(make_daemon, make_provider):
 
 
 def test_mpc_says_who_answers_instead(lab):
-    lab.chain(broken("overloaded", "after preamble", False), broken("rate_limit", "before headers", False), GOOD)
+    lab.chain(OVERLOADED_IN_THE_PREAMBLE, refusal("rate_limit"), GOOD)
     r = lab.daemon.mpc("p", "-m", "@c", "hi", check=0)
     a, b, c = lab.names
     assert r.out == "good answer\n"
     assert r.err == f"↪ {a} overloaded, continuing with @c[2] {b}:m\n↪ {b} rate limited, continuing with @c[3] {c}:m\n"
     assert lab.daemon.mpc("p", "-q", "-m", "@c", "hi", check=0).err == ""
-    lab.chain(*[broken("quota", "before headers", False)] * 3)
+    lab.chain(*[refusal("quota")] * 3)
     r = lab.daemon.mpc("p", "-m", "@c", "hi", check=6)
     assert r.out == "" and "no target of @c could answer" in r.err and "mpc which @c" in r.err
     r = lab.daemon.mpc("p", "--no-stream", "-m", "@c", "hi", check=6)
@@ -365,7 +204,7 @@ def behave(rng, name):
     steps += [chunk(piece({"content": t})) for t in texts]
     if kind == "error":
         _, body, *_ = RULES[rng.choice([c for c in RULES if RULES[c][0]])]
-        steps.append(chunk(b"data: " + json.dumps(body).encode() + b"\n\n"))
+        steps.append(error_event(body))
     elif kind == "garbage":
         steps.append(chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\n\n"))
     elif kind == "cut":
@@ -375,13 +214,15 @@ def behave(rng, name):
     return steps + [Reset() if kind == "reset" else Close()], None
 
 
-def test_F84_never_mixed_never_a_success_without_an_end(lab, rng):
-    """Random targets: text is of one target alone, whole when it is a success, and every try was told."""
+def test_never_mixed_never_a_success_without_an_end_and_a_row_for_every_try(lab, rng):
+    """Random targets, streamed or whole: text is of one target alone, whole when it is a success, and every try was told
+    and is in the ledger."""
     seen = {"ok": 0, "failed": 0, "partial": 0, "fell": 0}
     for _ in range(100):
         made = [behave(rng, x) for x in "abc"]
         lab.chain(*(m[0] for m in made))
-        a = lab.rpc.prompt("hi", ref="@c").check_grammar()
+        # a server that streams although it was asked for the whole is understood, too
+        a = lab.rpc.prompt("hi", ref="@c", options={"stream": rng.random() < 0.5}).check_grammar()
         speakers = {piece_[0] for piece_ in a.text.split(".") if piece_}
         assert len(speakers) <= 1, (a.text, a.events)
         tries = starts(a)
@@ -396,4 +237,8 @@ def test_F84_never_mixed_never_a_success_without_an_end(lab, rng):
             assert a.last["partial"] is (a.text != "")
             seen["partial" if a.text else "failed"] += 1
         seen["fell"] += len(tries) > 1
+        rows = lab.new_rows()
+        assert [(r["provider"][-1], r["attempt"]) for r in rows] == tries and len({r["call"] for r in rows}) == 1
+        assert [r["outcome"] == "done" for r in rows] == [False] * (len(rows) - 1) + [a.ok]
+        assert all("first_token_ms" not in r for r in rows[:-1])
     assert min(seen.values()) > 3, seen
