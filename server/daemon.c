@@ -20,6 +20,7 @@
 #include "server/call/key_command.h"
 #include "server/call/key_reader.h"
 #include "server/call/mint.h"
+#include "server/call/price_feed.h"
 #include "server/call/probe.h"
 #include "server/call/purses.h"
 #include "server/call/recall.h"
@@ -38,6 +39,7 @@
 #include "server/state/keeper.h"
 #include "server/state/marks.h"
 #include "server/state/models.h"
+#include "server/state/own_prices.h"
 #include "server/state/recovery.h"
 #include "server/state/settings.h"
 #include "server/store/backup.h"
@@ -68,6 +70,7 @@ struct daemon {
 	struct windows *windows;
 	struct retention *retention;
 	struct cooldowns *cooldowns;
+	struct price_feed *price_feed;
 	struct freshen *freshen;
 	struct key_reader *key_reader;
 	struct recovery *recovery;
@@ -290,6 +293,7 @@ open_state(struct daemon *d, struct error *err)
 	    (r = sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, d->loop,
 	    &p->sessions, err)) != 0 ||
 	    (r = budgets_new(p->store, p->changes, &p->budgets, err)) != 0 ||
+	    (r = own_prices_new(p->store, p->changes, &p->own_prices, err)) != 0 ||
 	    (r = minted_new(p->store, p->changes, &p->minted, err)) != 0 ||
 	    (r = team_new(p->store, p->vault, p->changes, &p->team, err)) != 0)
 		return r;
@@ -317,6 +321,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	d->key_reader = key_reader_new(d->loop, p->upstream, p->providers, p->credentials,
 	    o->test_timeout_ms);
 	p->prices = price_book_new();
+	d->price_feed = price_feed_new(p->prices, p->own_prices, p->team, p->providers, p->changes);
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes, p->prices);
 	routes_use_purses(p->routes, p->purses);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
@@ -421,6 +426,7 @@ daemon_free(struct daemon *d)
 	prune_free(p->prune);
 	meters_free(p->meters);
 	purses_free(p->purses);
+	price_feed_free(d->price_feed);
 	price_book_free(p->prices);
 	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);
@@ -433,6 +439,7 @@ daemon_free(struct daemon *d)
 	backups_free(p->backups);
 	team_free(p->team);
 	minted_free(p->minted);
+	own_prices_free(p->own_prices);
 	budgets_free(p->budgets);
 	sessions_free(p->sessions);
 	overrides_free(p->overrides);

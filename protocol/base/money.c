@@ -1,4 +1,6 @@
 /* money.c - amounts as people write them, without a binary fraction on the way. */
+#include <stdio.h>
+
 #include "protocol/base/str.h"
 
 #define MAX_USD 1000000000 /* far beyond anybody's money, far below what overflows */
@@ -26,4 +28,16 @@ money_parse(const char **s, int64_t *microusd)
 	*s = at;
 	*microusd = whole * 1000000 + part;
 	return true;
+}
+
+void
+money_text(int64_t microusd, char *out, size_t size)
+{
+	char decimals[8];
+	int n = 6;
+
+	snprintf(decimals, sizeof decimals, "%06d", (int)(microusd % 1000000));
+	while (n > 2 && decimals[n - 1] == '0')
+		n--;
+	snprintf(out, size, "%lld.%.*s", (long long)(microusd / 1000000), n, decimals);
 }

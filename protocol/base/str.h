@@ -60,6 +60,15 @@ void duration_format(int64_t ms, char *out, size_t size);
 /* An amount in USD: digits, at most six of them behind a point ("10", "2.50"), up to a billion. True: it is
  * in micro-USD and *s stands behind it. False: neither was touched. */
 bool money_parse(const char **s, int64_t *microusd);
+/* The way back: at least two digits behind the point, and no zeros after those ("10.00", "0.0005"). Not
+ * negative; out is at least 32 bytes. */
+void money_text(int64_t microusd, char *out, size_t size);
+
+/* A day, "2026-12-01", of the years 1970 to 9999: its beginning in UTC, and *s stands behind it. False:
+ * neither was touched. */
+bool utc_day_parse(const char **s, int64_t *ms);
+/* The way back: the day that holds ms. out is at least 16 bytes. */
+void utc_day_text(int64_t ms, char *out, size_t size);
 
 /* Edit distance for suggestions (optimal string alignment, ASCII case folded); gives up and returns
  * limit + 1 when it is larger than limit. */

@@ -133,7 +133,7 @@ static struct provider_house
 house_of(const struct document_parts *parts)
 {
 	return (struct provider_house){ parts->chains, parts->overrides, parts->sessions, parts->models,
-		parts->credentials };
+		parts->credentials, parts->own_prices };
 }
 
 static bool

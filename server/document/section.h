@@ -16,6 +16,7 @@
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
+#include "server/state/own_prices.h"
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 #include "server/state/settings.h"
@@ -30,6 +31,7 @@ struct document_parts {
 	struct models *models;
 	struct chains *chains;
 	struct budgets *budgets;
+	struct own_prices *own_prices;
 	struct overrides *overrides;
 	struct sessions *sessions;
 	struct team *team;

@@ -1,6 +1,5 @@
 /* section_budgets.c - budgets: [AMOUNT [hard] per PERIOD [for PROVIDER, @CHAIN or scope:NAME]], amounts
  * in USD. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,27 +10,14 @@
 
 /* ---- export ---- */
 
-/* "10.00", "0.0005": at least two decimals, no zeros behind them. */
-static void
-put_amount(struct buf *out, int64_t microusd)
-{
-	char decimals[8];
-	size_t n = 6;
-
-	snprintf(decimals, sizeof decimals, "%06d", (int)(microusd % 1000000));
-	while (n > 2 && decimals[n - 1] == '0')
-		n--;
-	buf_addf(out, "%lld.%.*s", (long long)(microusd / 1000000), (int)n, decimals);
-}
-
 static void
 put_budget(const struct document_parts *parts, const struct budget *b, struct buf *out)
 {
-	char of[300];
+	char of[300], amount[32];
 
 	buf_reset(out, BUDGET_MAX_BYTES);
-	put_amount(out, b->limit_microusd);
-	buf_addf(out, "%s per %s", b->hard ? " hard" : "", b->period);
+	money_text(b->limit_microusd, amount, sizeof amount);
+	buf_addf(out, "%s%s per %s", amount, b->hard ? " hard" : "", b->period);
 	budget_for_write(parts->providers, b, of, sizeof of);
 	if (of[0] != '\0')
 		buf_addf(out, " for %s", of);

@@ -19,15 +19,18 @@ split_key(const char *key, char separator, char name[65])
 }
 
 static void
-pack_changed_model(struct pack *p, const struct rpc_parts *parts, const char *key)
+pack_changed_model(struct pack *p, const struct rpc_parts *parts, const struct change *ch)
 {
 	char name[65];
-	const char *model = split_key(key, ':', name);
+	const char *model = split_key(ch->key, ':', name);
 	const struct model_entry *entry;
 	const struct provider *pr;
 
-	if (model == NULL || (pr = providers_find(parts->providers, name)) == NULL ||
-	    (entry = models_find(parts->models, pr->name, model)) == NULL)
+	if (model == NULL || (pr = providers_find(parts->providers, name)) == NULL)
+		return;
+	entry = models_find(parts->models, pr->name, model);
+	/* one that nobody added has another price */
+	if (entry == NULL && ch->op != CHANGE_UPDATE)
 		return;
 	pack_model(p, parts, pr, model, entry);
 }
@@ -109,7 +112,7 @@ changed_pack(struct pack *p, const struct rpc_parts *parts, const struct change 
 		pack_changed_provider(p, parts, ch->key);
 		break;
 	case TOPIC_MODELS:
-		pack_changed_model(p, parts, ch->key);
+		pack_changed_model(p, parts, ch);
 		break;
 	case TOPIC_CHAINS:
 		pack_changed_chain(p, parts, ch->key);

@@ -5,6 +5,7 @@
 
 #include "server/base/clock.h"
 #include "server/state/catalogue.h"
+#include "server/usage/price_book.h"
 
 #define CONTEXT_SMALL 16384
 
@@ -95,6 +96,32 @@ adder_of(const struct rpc_parts *parts, const struct provider *pr, const char *m
 }
 
 void
+pack_tariff_members(struct pack *p, const struct tariff *t)
+{
+	pack_kv_int(p, "input", t->input);
+	pack_kv_int(p, "cache_read", t->cache_read);
+	pack_kv_int(p, "cache_write", t->cache_write);
+	pack_kv_int(p, "output", t->output);
+}
+
+static void
+pack_model_price(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
+    const char *upstream)
+{
+	const struct price_ask ask = { pr->id, catalogue_name(pr->id), upstream, -1, clock_wall_ms() };
+	enum price_layer layer;
+	const struct price_row *row = price_book_find(parts->prices, &ask, &layer);
+
+	if (row == NULL)
+		return;
+	pack_str(p, "price");
+	pack_map_begin(p);
+	pack_tariff_members(p, &row->tariff);
+	pack_map_end(p);
+	pack_kv_str(p, "price_source", price_layer_name(layer));
+}
+
+void
 pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *model, const struct model_entry *entry, bool with_rev)
 {
@@ -114,6 +141,7 @@ pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct p
 	    known != NULL ? known->output_tokens : 0);
 	pack_kv_str(p, "source", entry != NULL && entry->listed ? adder_of(parts, pr, model)
 	    : known == NULL && upstream == NULL && listed != NULL ? "discovered" : "catalog");
+	pack_model_price(p, parts, pr, upstream != NULL ? upstream : model);
 	if (listed != NULL)
 		pack_listed(p, parts, pr, listed);
 	if (context_warning(parts, pr, model, warning, sizeof warning))

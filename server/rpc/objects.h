@@ -4,6 +4,7 @@
 
 #include "protocol/pack.h"
 #include "server/call/route.h"
+#include "server/model/price.h"
 #include "server/rpc/request.h"
 #include "server/state/credentials.h"
 #include "server/state/models.h"
@@ -34,6 +35,8 @@ void pack_provider_members(struct pack *p, const struct rpc_parts *parts, const 
     const char *active, bool with_rev);
 void pack_provider(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *active);
+/* What a model costs, into a map that is open. */
+void pack_tariff_members(struct pack *p, const struct tariff *t);
 /* entry NULL: a catalogue model, an alias, or one that the provider listed. */
 void pack_model_members(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *model, const struct model_entry *entry, bool with_rev);

@@ -40,6 +40,7 @@ struct minted;
 struct mints;
 struct models;
 struct overrides;
+struct own_prices;
 struct probes;
 struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
@@ -76,6 +77,7 @@ struct rpc_parts {
 	struct prune *prune;
 	struct meters *meters;
 	struct budgets *budgets;
+	struct own_prices *own_prices;
 	struct purses *purses;
 	struct price_book *prices;
 	struct team *team;

@@ -220,8 +220,8 @@ models_find_nick(const struct models *ms, const char *nick)
 
 /* ---- changing ---- */
 
-static int
-check_model(const char *model, struct error *err)
+int
+model_id_check(const char *model, struct error *err)
 {
 	size_t n = strlen(model);
 
@@ -305,7 +305,7 @@ models_add(struct models *ms, const struct provider *p, const char *model, const
 	enum change_op op;
 	int r;
 
-	if ((r = check_model(model, err)) != 0)
+	if ((r = model_id_check(model, err)) != 0)
 		return r;
 	if (nick != NULL && (r = claim_nick(ms, p, model, nick, err)) != 0)
 		return r;
@@ -374,7 +374,7 @@ models_nick(struct models *ms, const struct provider *p, const char *model, cons
 
 	if (*nick == '\0')
 		return delete_nick(ms, p, model, err);
-	if ((r = check_model(model, err)) != 0 || (r = claim_nick(ms, p, model, nick, err)) != 0)
+	if ((r = model_id_check(model, err)) != 0 || (r = claim_nick(ms, p, model, nick, err)) != 0)
 		return r;
 	if ((i = obtain(ms, p, model, &op, err)) == NULL)
 		return err->code;

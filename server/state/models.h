@@ -19,6 +19,9 @@ struct model_entry {
 	int64_t rev;
 };
 
+/* 0, or MP_E_INVALID_PARAMS: 1 to 256 bytes of UTF-8 without blanks and control characters. */
+int model_id_check(const char *model, struct error *err);
+
 int models_new(struct store *store, struct providers *providers, struct changes *changes,
     struct loop *loop, struct models **out, struct error *err);
 void models_free(struct models *ms);

@@ -23,6 +23,9 @@ provider_users(const struct provider_house *h, const struct provider *p)
 	for (size_t i = 0; i < models_count(h->models); i++)
 		if (strcmp(models_at(h->models, i)->provider, p->name) == 0)
 			users |= (users & PROVIDER_HAS_MODEL) != 0 ? PROVIDER_HAS_MODELS : PROVIDER_HAS_MODEL;
+	for (size_t i = 0; i < own_prices_count(h->own_prices); i++)
+		if (strcmp(own_prices_at(h->own_prices, i)->provider, p->id) == 0)
+			users |= PROVIDER_HAS_PRICE;
 	credentials_each(h->credentials, p->name, found_key, &users);
 	return users;
 }
@@ -37,6 +40,7 @@ provider_users_text(unsigned users, struct buf *out)
 		(users & PROVIDER_HAS_MODELS) != 0      ? "models"
 		    : (users & PROVIDER_HAS_MODEL) != 0 ? "a model"
 							: NULL,
+		(users & PROVIDER_HAS_PRICE) != 0 ? "prices" : NULL,
 		(users & PROVIDER_HAS_KEY) != 0 ? "a stored key" : NULL,
 	};
 	bool any = false;
@@ -66,7 +70,8 @@ provider_users_remove(const struct provider_house *h, const struct provider *p, 
 	if ((r = overrides_remove_provider(h->overrides, p, err)) != 0 ||
 	    (r = chains_remove_provider(h->chains, p, chain_emptied, (void *)h, err)) != 0 ||
 	    (r = sessions_remove_provider(h->sessions, p, err)) != 0 ||
-	    (r = models_remove_all(h->models, p, err)) != 0)
+	    (r = models_remove_all(h->models, p, err)) != 0 ||
+	    (r = own_prices_remove_all(h->own_prices, p, err)) != 0)
 		return r;
 	return credentials_delete_all(h->credentials, p, err);
 }

@@ -7,6 +7,7 @@
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
+#include "server/state/own_prices.h"
 #include "server/state/sessions.h"
 
 enum provider_user {
@@ -16,6 +17,7 @@ enum provider_user {
 	PROVIDER_HAS_KEY = 8,
 	PROVIDER_HAS_SESSION = 16,
 	PROVIDER_HAS_CHAIN = 32,
+	PROVIDER_HAS_PRICE = 64,
 };
 
 /* Where to look. */
@@ -25,10 +27,12 @@ struct provider_house {
 	struct sessions *sessions;
 	struct models *models;
 	struct credentials *credentials;
+	struct own_prices *own_prices;
 };
 
 unsigned provider_users(const struct provider_house *h, const struct provider *p);
-/* Appends them in words: "a live choice, a place in a chain, a test session, models, a stored key". */
+/* Appends them in words: "a live choice, a place in a chain, a test session, models, prices, a stored
+ * key". */
 void provider_users_text(unsigned users, struct buf *out);
 /* Inside changes_begin/commit: all of it goes; afterwards provider_users_scrub. */
 int provider_users_remove(const struct provider_house *h, const struct provider *p, struct error *err);

@@ -481,5 +481,11 @@ team_note_item(struct team *t, const char *section, const char *item, const char
 int
 team_forget_items(struct team *t, const char *section, struct error *err)
 {
-	return stored(t, store_bundle_items_delete(t->store, section), err);
+	return stored(t, store_bundle_items_delete(t->store, section, NULL), err);
+}
+
+int
+team_forget_item(struct team *t, const char *section, const char *item, struct error *err)
+{
+	return stored(t, store_bundle_items_delete(t->store, section, item), err);
 }

@@ -89,5 +89,7 @@ bool team_has_items(const struct team *t, const char *section);
 int team_note_item(struct team *t, const char *section, const char *item, const char *value,
     struct error *err);
 int team_forget_items(struct team *t, const char *section, struct error *err);
+/* One of them: it is the user's now. Harmless when none brought it. */
+int team_forget_item(struct team *t, const char *section, const char *item, struct error *err);
 
 #endif

@@ -233,6 +233,19 @@ static const struct migration migrations[] = {
 	    " value TEXT NOT NULL,"
 	    " PRIMARY KEY (section, item)"
 	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "prices that the user sets",
+	    "CREATE TABLE own_prices ("
+	    " provider_id TEXT NOT NULL,"
+	    " model TEXT NOT NULL,"
+	    " valid_from_ms INTEGER NOT NULL,"
+	    " above_tokens INTEGER NOT NULL,"
+	    " input INTEGER NOT NULL,"
+	    " cache_read INTEGER NOT NULL,"
+	    " cache_write INTEGER NOT NULL,"
+	    " output INTEGER NOT NULL,"
+	    " PRIMARY KEY (provider_id, model, valid_from_ms, above_tokens)"
+	    ") STRICT, WITHOUT ROWID;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

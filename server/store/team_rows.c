@@ -230,9 +230,14 @@ store_bundle_item_put(struct store *s, const struct bundle_item_row *row)
 }
 
 int
-store_bundle_items_delete(struct store *s, const char *section)
+store_bundle_items_delete(struct store *s, const char *section, const char *item)
 {
-	static const char sql[] = "DELETE FROM bundle_items WHERE section = ?1";
+	static const char sql[] =
+	    "DELETE FROM bundle_items WHERE section = ?1 AND (?2 IS NULL OR item = ?2)";
+	struct query q;
 
-	return delete_by(s, sql, section, NULL);
+	query_init(&q, s, sql);
+	query_text(&q, section);
+	query_text(&q, item);
+	return query_run(&q, NULL);
 }

@@ -72,6 +72,7 @@ struct bundle_item_row {
 int store_bundle_item_each(struct store *s, void (*each)(void *arg, const struct bundle_item_row *row),
     void *arg);
 int store_bundle_item_put(struct store *s, const struct bundle_item_row *row); /* key: section + item */
-int store_bundle_items_delete(struct store *s, const char *section); /* all of a section */
+/* One, or with item NULL all of a section. */
+int store_bundle_items_delete(struct store *s, const char *section, const char *item);
 
 #endif

@@ -1,32 +1,11 @@
-/* prices.h - what a model costs by its provider's list: rows of prices.def. Pico-USD per token.
- *
- * A tariff holds for a whole request. Which one it is follows from the day, and for some models from how long
- * the prompt is, what was read from a cache included. */
+/* prices.h - the built-in list of prices: rows of prices.def. */
 #ifndef SERVER_USAGE_PRICES_H
 #define SERVER_USAGE_PRICES_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-#include "server/model/usage.h"
+#include "server/model/price.h"
 
-struct tariff {
-	int64_t input, cache_read, cache_write, output; /* reasoning is output */
-};
-
-/* USD 2000 per million tokens: what a call costs by it does not overflow, however many it has used. */
-#define PRICE_MAX_PICO INT64_C(2000000000)
-bool tariff_valid(const struct tariff *t); /* every price from 0 to PRICE_MAX_PICO */
-/* Micro-USD, rounded to the nearest; unknown counts cost nothing. */
-int64_t tariff_cost(const struct tariff *t, const struct usage *u);
-
-struct price_row {
-	const char *provider, *model; /* the provider by its id or its name in the catalogue: price_book.h */
-	int64_t from_ms;              /* 0 = since ever */
-	int64_t above;                /* prompts of more tokens than this; 0 = all */
-	struct tariff tariff;
-};
 /* The day of prices.def. */
 #define PRICES_AS_OF_MS INT64_C(1795305600000) /* 2026-11-22 */
 /* The rows of prices.def, by name in the catalogue: *count of them. */

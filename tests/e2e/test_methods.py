@@ -10,7 +10,7 @@ VALID = {
     "refs": ["echo:x"],
     "base_url": "http://127.0.0.1:9/v1",
     "name": "echo", "team": "acme", "signer": "x", "url": "https://team.example/x", "provider": "echo", "ref": "echo:echo", "text": "x", "set": {"enabled": True}, "model": "echo", "nick": "nick",
-    "usage": {"input_tokens": 1, "output_tokens": 1}, "request_key": "k", "msgid": 1, "limit_microusd": 1, "path": "/nowhere/b.tar", "new": "correct horse", "type": "key-file", "stream": 1, "id": 1, "duration_ms": 60000, "secret": "sk-0123456789abcdefghij",
+    "usage": {"input_tokens": 1, "output_tokens": 1}, "input": 1, "output": 1, "request_key": "k", "msgid": 1, "limit_microusd": 1, "path": "/nowhere/b.tar", "new": "correct horse", "type": "key-file", "stream": 1, "id": 1, "duration_ms": 60000, "secret": "sk-0123456789abcdefghij",
 }
 WRONG = {
     "str": 5, "name": 5, "ref": 5, "bool": "yes", "int": "many", "uint": -1, "float": "x", "map": [1], "list": 5, "bytes": 5, "secret": 5,

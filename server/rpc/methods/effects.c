@@ -15,6 +15,7 @@ document_parts_of(const struct rpc_request *req)
 		.models = p->models,
 		.chains = p->chains,
 		.budgets = p->budgets,
+		.own_prices = p->own_prices,
 		.overrides = p->overrides,
 		.sessions = p->sessions,
 		.team = p->team,

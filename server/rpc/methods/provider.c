@@ -149,7 +149,7 @@ static struct provider_house
 house_of(const struct rpc_parts *parts)
 {
 	return (struct provider_house){ parts->chains, parts->overrides, parts->sessions, parts->models,
-		parts->credentials };
+		parts->credentials, parts->own_prices };
 }
 
 static bool

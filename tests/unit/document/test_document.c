@@ -13,7 +13,7 @@ static struct document_parts
 parts_of(struct world *w)
 {
 	return (struct document_parts){ w->changes, w->settings, w->ps, w->cs, w->ms, w->chains, w->budgets,
-		w->os, w->ss, w->team };
+		w->own_prices, w->os, w->ss, w->team };
 }
 
 static char *

@@ -219,6 +219,60 @@ test_str__amounts_of_money(void **state)
 	}
 }
 
+static void
+test_str__amounts_of_money_are_written_as_they_are_read(void **state)
+{
+	const struct {
+		int64_t microusd;
+		const char *text;
+	} cases[] = {
+		{ 0, "0.00" }, { 1, "0.000001" }, { 290000, "0.29" }, { 500, "0.0005" },
+		{ 10000000, "10.00" }, { 1234567, "1.234567" },
+		{ INT64_C(1000000000000000), "1000000000.00" },
+	};
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *at = text;
+		int64_t back = -1;
+
+		money_text(cases[i].microusd, text, sizeof text);
+		assert_string_equal(text, cases[i].text);
+		assert_true(money_parse(&at, &back) && *at == '\0');
+		assert_int_equal(back, cases[i].microusd);
+	}
+}
+
+static void
+test_str__days(void **state)
+{
+	const struct {
+		const char *text;
+		int64_t ms; /* -1 = none */
+	} cases[] = {
+		{ "2026-12-01", INT64_C(1796083200000) }, { "1970-01-01", 0 },
+		{ "2024-02-29 and more", INT64_C(1709164800000) }, { "2026-02-29", -1 }, { "2026-13-01", -1 },
+		{ "2026-00-10", -1 }, { "2026-1-1", -1 }, { "1969-12-31", -1 }, { "2026-12-1", -1 },
+		{ "2026/12/01", -1 }, { "+026-12-01", -1 }, { "tomorrow", -1 }, { "", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *at = cases[i].text;
+		int64_t ms = -1;
+		char text[16];
+
+		assert_int_equal(utc_day_parse(&at, &ms), cases[i].ms >= 0);
+		assert_int_equal(ms, cases[i].ms);
+		assert_int_equal(at - cases[i].text, ms >= 0 ? 10 : 0);
+		if (ms < 0)
+			continue;
+		utc_day_text(ms + 86399999, text, sizeof text);
+		assert_memory_equal(text, cases[i].text, 10);
+	}
+}
+
 int
 main(void)
 {
@@ -233,6 +287,8 @@ main(void)
 		cmocka_unit_test(test_str__edit_distances),
 		cmocka_unit_test(test_str__edit_distance_of_long_names_gives_up),
 		cmocka_unit_test(test_str__amounts_of_money),
+		cmocka_unit_test(test_str__amounts_of_money_are_written_as_they_are_read),
+		cmocka_unit_test(test_str__days),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@
 #include "server/rpc/methods/prompts.h"
 #include "server/rpc/server.h"
 #include "server/state/keeper.h"
+#include "server/state/own_prices.h"
 #include "server/state/settings.h"
 #include "server/usage/ledger.h"
 #include "server/usage/meters.h"
@@ -121,6 +122,7 @@ office_open(struct office *o, const struct rpc_patience *patience)
 	MUST(sessions_new(p->store, p->vault, p->providers, p->credentials, p->changes, p->loop,
 	    &p->sessions, &err) == 0);
 	MUST(budgets_new(p->store, p->changes, &p->budgets, &err) == 0);
+	MUST(own_prices_new(p->store, p->changes, &p->own_prices, &err) == 0);
 	p->meters = meters_new(p->ledger);
 	p->prune = prune_new(p->loop, p->ledger);
 	p->prices = price_book_new();
@@ -188,6 +190,7 @@ office_close(struct office *o)
 	chains_free(p->chains);
 	models_free(p->models);
 	credentials_free(p->credentials);
+	own_prices_free(p->own_prices);
 	budgets_free(p->budgets);
 	providers_free(p->providers);
 	settings_free(p->settings);

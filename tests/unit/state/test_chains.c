@@ -172,7 +172,7 @@ test_chains__one_within_another_stays(void **state)
 static struct provider_house
 house(struct world *w)
 {
-	return (struct provider_house){ w->chains, w->os, w->ss, w->ms, w->cs };
+	return (struct provider_house){ w->chains, w->os, w->ss, w->ms, w->cs, w->own_prices };
 }
 
 static void

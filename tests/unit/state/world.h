@@ -25,6 +25,7 @@
 #include "server/state/credentials.h"
 #include "server/state/models.h"
 #include "server/state/overrides.h"
+#include "server/state/own_prices.h"
 #include "server/state/providers.h"
 #include "server/state/sessions.h"
 #include "server/state/settings.h"
@@ -52,6 +53,7 @@ struct world {
 	struct models *ms;
 	struct chains *chains;
 	struct budgets *budgets;
+	struct own_prices *own_prices;
 	struct overrides *os;
 	struct credentials *cs;
 	struct sessions *ss;
@@ -84,6 +86,7 @@ world_close(struct world *w)
 	team_free(w->team);
 	sessions_free(w->ss);
 	overrides_free(w->os);
+	own_prices_free(w->own_prices);
 	budgets_free(w->budgets);
 	chains_free(w->chains);
 	models_free(w->ms);
@@ -112,6 +115,7 @@ world_try_open(struct world *w)
 	w->ms = NULL;
 	w->chains = NULL;
 	w->budgets = NULL;
+	w->own_prices = NULL;
 	w->os = NULL;
 	w->ss = NULL;
 	w->team = NULL;
@@ -126,6 +130,7 @@ world_try_open(struct world *w)
 	    (r = credentials_new(w->store, w->vault, w->ps, w->changes, &w->cs, &w->err)) == 0 &&
 	    (r = chains_new(w->store, w->changes, &w->chains, &w->err)) == 0 &&
 	    (r = budgets_new(w->store, w->changes, &w->budgets, &w->err)) == 0 &&
+	    (r = own_prices_new(w->store, w->changes, &w->own_prices, &w->err)) == 0 &&
 	    (r = models_new(w->store, w->ps, w->changes, w->loop, &w->ms, &w->err)) == 0)
 		r = overrides_new(w->store, w->ps, w->changes, w->loop, &w->os, &w->err);
 	if (r == 0)

@@ -183,7 +183,7 @@ test_store__failing_disk_while_it_is_made(void **state)
 	int n = 1;
 
 	(void)state;
-	for (; n < 200; n++) {
+	for (; n < 400; n++) {
 		int r;
 
 		unlink(in_scratch("state.db"));
@@ -206,7 +206,7 @@ test_store__failing_disk_while_it_is_made(void **state)
 		if (calls < n)
 			break;
 	}
-	assert_in_range(n, 10, 199);
+	assert_in_range(n, 10, 399);
 	arm(0, 0, false);
 	s = open_fresh();
 	assert_int_equal(step_run(s, 1), 0);
