@@ -93,6 +93,7 @@ call_close(struct call *c, const char *outcome)
 	c->ended = true;
 	c->calls->running--;
 	attempt_stop_as(c->attempt, outcome);
+	call_end_trial(c);
 	if (c->attempt != NULL) {
 		attempt_usage(c->attempt, &used);
 		usage_merge(&c->usage, &used);

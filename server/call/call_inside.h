@@ -35,6 +35,7 @@ struct call {
 	unsigned attempts;
 	struct attempt *attempt;
 	bool paused;
+	bool on_trial;   /* the attempt is the one that a cooldown lets through */
 	bool cancelling; /* call_cancel was asked; the end is queued */
 	bool ended;      /* on_end was delivered, or the owner is gone */
 
@@ -73,6 +74,8 @@ void call_begin(void *arg);
 void call_try(void *arg);
 /* Who tells what happened: the target that is asked, with the key it was asked with. */
 struct story call_story(const struct call *c);
+/* An attempt that was on trial ends without a word on its target: another call may try. */
+void call_end_trial(struct call *c);
 /* What was held back goes out. */
 void call_flush_preamble(struct call *c);
 void call_drop_preamble(struct call *c);

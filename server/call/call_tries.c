@@ -126,6 +126,30 @@ cooldowns_of(const struct call *c)
 	return routes_cooldowns(c->calls->parts.routes);
 }
 
+void
+call_end_trial(struct call *c)
+{
+	const struct failure none = { .class = FAILURE_CANCELLED };
+
+	if (c->on_trial)
+		cooldowns_report(cooldowns_of(c), &c->route.target, &none);
+	c->on_trial = false;
+}
+
+/* Somebody else was let through to try the target since this call was planned. */
+static bool
+is_tried(const struct call *c, int *code)
+{
+	struct cooldown cool;
+
+	if (cooldowns_of(c) == NULL || c->route.step_count < 2 ||
+	    !cooldowns_find(cooldowns_of(c), &c->route.target, &cool) || cool.until_ms != 0 ||
+	    !tour_falls_on(c->route.fall_on, cool.class))
+		return false;
+	*code = failure_error_code(cool.class);
+	return true;
+}
+
 /* ---- what a tour wants to know ---- */
 
 static int
@@ -278,13 +302,13 @@ call_attempt_ended(void *arg, const struct attempt_end *end)
 
 	if (!is_wanted(c))
 		return;
-	usage_merge(&c->usage, end->usage);
 	if (!end->ok)
 		story_tell(&s, end->failure, &err);
 	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
 	    c->first_token_ms >= 0 ? c->first_token_ms : now);
 	if (cooldowns_of(c) != NULL)
 		cooldowns_report(cooldowns_of(c), &c->route.target, end->ok ? NULL : end->failure);
+	c->on_trial = false;
 	if (end->ok)
 		call_end(c, CALL_DONE, &e);
 	else if (c->state != CALL_CONNECTING)
@@ -307,6 +331,7 @@ not_sent(struct call *c, struct error *err)
 	size_t told = c->tour.log_count;
 	int64_t wait_ms;
 
+	call_end_trial(c);
 	/* a hard budget wants nothing else to be asked instead */
 	if (err->code == MP_E_BUDGET_EXCEEDED && purses_refused_hard(c->calls->parts.purses))
 		call_end_error(c, err, NULL);
@@ -314,6 +339,21 @@ not_sent(struct call *c, struct error *err)
 		go_on(c, told, wait_ms);
 	else
 		give_up(c, err, NULL);
+}
+
+/* Whoever comes second passes the target by; where there is no other, both try. */
+static bool
+pass_by(struct call *c)
+{
+	struct tour_world w = world_of(c);
+	size_t told = c->tour.log_count;
+	int64_t wait_ms;
+	int code;
+
+	if (!is_tried(c, &code) || !tour_skip(&c->tour, code, &w, &wait_ms))
+		return false;
+	go_on(c, told, wait_ms);
+	return true;
 }
 
 void
@@ -327,6 +367,8 @@ call_try(void *arg)
 
 	attempt_free(c->attempt); /* the one before; its stack is gone */
 	c->attempt = NULL;
+	if (pass_by(c))
+		return;
 	start.attempt = from.number = ++c->attempts;
 	start.position = c->tour.at + 1;
 	start.why = c->route.winner < c->route.layer_count
@@ -339,8 +381,7 @@ call_try(void *arg)
 	call_move(c, CALL_CONNECTING);
 	hold_extra(c);
 	warn_extra(c);
-	if (cooldowns_of(c) != NULL)
-		cooldowns_begin(cooldowns_of(c), &c->route.target);
+	c->on_trial = cooldowns_of(c) != NULL && cooldowns_begin(cooldowns_of(c), &c->route.target);
 	c->attempt = attempt_start(&c->calls->parts, &c->route.target, &from, c->chat, c->timeout_ms,
 	    &call_attempt_watch, c, &err);
 	if (c->attempt == NULL)

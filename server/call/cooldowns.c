@@ -251,6 +251,13 @@ read_all(struct cooldowns *cs)
 
 /* ---- life ---- */
 
+/* A test session looks different from outside, and changes nothing of the provider itself. */
+static bool
+is_a_test(const struct change *ch)
+{
+	return ch->topic == TOPIC_PROVIDERS && strncmp(ch->method, "session.", strlen("session.")) == 0;
+}
+
 /* The user changed the provider or a key of it: what was wrong may be right now. */
 static void
 on_change(void *arg, const struct change *ch)
@@ -262,7 +269,7 @@ on_change(void *arg, const struct change *ch)
 	const struct provider *p;
 
 	if (ch->method == NULL || (ch->topic != TOPIC_PROVIDERS && ch->topic != TOPIC_KEYS) ||
-	    n >= sizeof name)
+	    n >= sizeof name || is_a_test(ch))
 		return;
 	memcpy(name, key, n);
 	name[n] = '\0';
@@ -330,18 +337,22 @@ cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldo
 	return found;
 }
 
-void
+bool
 cooldowns_begin(struct cooldowns *cs, const struct target *t)
 {
 	const char *id = id_of(cs, t);
 	int64_t now = clock_wall_ms();
+	bool tries = false;
 
 	for (size_t i = 0; id != NULL && i < cs->count; i++) {
 		struct entry *e = &cs->entries[i];
 
-		if (e->until_ms != 0 && e->until_ms <= now && covers(e, id, t))
-			e->trial_until_ms = now + TRIAL_MS;
+		if (e->until_ms == 0 || e->until_ms > now || !covers(e, id, t))
+			continue;
+		e->trial_until_ms = now + TRIAL_MS;
+		tries = true;
 	}
+	return tries;
 }
 
 static void

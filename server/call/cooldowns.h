@@ -29,9 +29,11 @@ struct cooldown {
 };
 /* Whether something that t needs is cooling down; the one that lasts longest. */
 bool cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldown *out);
-/* A try of t begins: where the time is over, it is the one that is let through. */
-void cooldowns_begin(struct cooldowns *cs, const struct target *t);
-/* It is over; f NULL = a whole answer. */
+/* A try of t begins. True where the time is over: it is the one that is let through, and its end must be
+ * reported, whatever it is. */
+bool cooldowns_begin(struct cooldowns *cs, const struct target *t);
+/* It is over; f NULL = a whole answer. One that nobody waited for (FAILURE_CANCELLED) says nothing of t: the
+ * next one is let through instead. */
 void cooldowns_report(struct cooldowns *cs, const struct target *t, const struct failure *f);
 
 #endif

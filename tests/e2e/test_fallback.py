@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.lab import GOOD, ROLE, RULES, Lab, error, error_event, fallbacks, refusal, starts
+from harness.lab import GOOD, ROLE, RULES, Lab, error, error_event, fallbacks, kinds, refusal, starts
 from harness.provider import Close, Hang, Reset, Sleep, chunk, head, piece, reply, stream
 from harness.rpc import RpcError
 
@@ -158,6 +158,13 @@ def test_a_cancel_between_two_tries_ends_it(make_daemon, make_provider):
         assert a.last["stop"] == "cancelled"
         time.sleep(0.8)
         assert (len(p.chats), len(q.chats)) == (1, 1)
+
+
+def test_an_answer_without_a_word_still_tells_its_usage(lab):
+    """Nothing was delivered when it ends: what was held back goes out before the end."""
+    lab.chain(stream())
+    a = lab.rpc.prompt("hi", ref="@c").check_grammar()
+    assert kinds(a) == ["start", "usage", "done"] and a.events[1]["output_tokens"] == a.last["usage"]["output_tokens"] == 3
 
 
 def test_the_callers_patience_is_for_all_of_it(make_daemon, make_provider):
