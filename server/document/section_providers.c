@@ -295,7 +295,8 @@ remove_own(struct document_change *c, const struct provider *p, struct error *er
 {
 	const struct provider_house h = house_of(c->parts);
 	/* what the document says itself is no loss */
-	const unsigned said = PROVIDER_HAS_MODEL | PROVIDER_HAS_MODELS | PROVIDER_HAS_CHAIN;
+	const unsigned said =
+	    PROVIDER_HAS_MODEL | PROVIDER_HAS_MODELS | PROVIDER_HAS_CHAIN | PROVIDER_HAS_PRICE;
 	unsigned users = provider_users(&h, p) & ~said;
 	struct buf text = BUF_INIT;
 	bool reverted;

@@ -29,6 +29,7 @@ nicknames:
   fast: lab:m1
 chains: {}
 budgets: []
+prices: {}
 """
 
 
@@ -117,7 +118,7 @@ def test_F36_a_refused_document_changes_nothing(daemon):
     before, rows = export(daemon), contents(daemon)
     r = apply(daemon, LAB.replace("45m", "2h").replace("lab:m1\nnick", "nope:m1\nnick") + "more: 1\n", check=2)
     assert "c.yaml:13:5: there is no provider \"nope\"" in r.err
-    assert "c.yaml:18:1: unknown key \"more\"" in r.err
+    assert "c.yaml:19:1: unknown key \"more\"" in r.err
     assert "c.yaml has 2 problems; nothing was changed" in r.err
     for text in ("", "version: 1\n- x\n", "version: 7\n", "{\"version\": 1,}", "a: &x 1\nb: *x\n", "version: 1\nversion: 1\n",
                  "version: 1\nproviders: {lab: {base_url: 'http://far.example/v1'}}\n"):
@@ -194,7 +195,7 @@ def test_apply_is_all_or_nothing_under_kill_9(daemon, rng):
         return ("version: 1\nsettings:\n  lock_idle: %s\nproviders:\n" % ("1h" if word == "a" else "2h") +
                 "".join(f"  {word}{i:03}:\n    type: local\n    dialect: echo\n    auth_type: none\n" for i in range(n)) +
                 "models:\n" + "".join(f"  - {word}{i:03}:m\n" for i in range(n)) +
-                "nicknames:\n" + "".join(f"  n{i:03}: {word}{i:03}:m\n" for i in range(n)) + "chains: {}\nbudgets: []\n")
+                "nicknames:\n" + "".join(f"  n{i:03}: {word}{i:03}:m\n" for i in range(n)) + "chains: {}\nbudgets: []\nprices: {}\n")
     texts = [document("a", 60), document("b", 40)]
     apply(daemon, texts[0], check=0)
     begun = time.monotonic()

@@ -9,6 +9,7 @@ import subprocess
 import threading
 
 import pytest
+from harness.provider import stream
 from harness.rpc import RpcError
 
 KEY = "sk-team-0123456789abcdefghij"
@@ -578,6 +579,44 @@ def test_a_bundle_may_hold_chains_and_budgets(alice, bob, make_provider):
     assert budgets() == [("", "day", 99000000, False), ("@coding", "week", 2500000, True)]
     bob.mpc("team", "remove", "acme", "--yes", check=0)
     assert budgets() == [("", "day", 99000000, False)] and bob_chains(bob) == []
+
+
+def test_a_bundle_may_hold_prices(alice, bob, make_provider):
+    p = make_provider()
+    add_lab(alice, p.url, key=None)
+    p.default = stream("ok", usage={"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200})
+    alice.mpc("catalog", "set", "lab:m1", "--input", "1", "--output", "2", check=0)
+    alice.mpc("catalog", "set", "lab:m1", "--input", "3", "--output", "4", "--above", "5000", check=0)
+    alice.mpc("catalog", "set", "lab:m2", "--input", "5", "--output", "6", check=0)
+    alice.mpc("catalog", "set", "openai:gpt-4o", "--input", "7", "--output", "8", check=0)
+    path = seal(alice)
+    bob.mpc("catalog", "set", "openai:gpt-4o", "--input", "9", "--output", "9", check=0)  # one's own comes first
+    add(bob, path, alice, check=0)
+
+    def prices():
+        with bob.rpc() as c:
+            return [(r["ref"], r["source"], r["input"] // 10**6) for r in c.call("price.list")["prices"]]
+
+    def cost():
+        with bob.rpc() as c:
+            c.call("prompt.run", text="hi", ref="lab:m1")
+            row = c.call("usage.export")["rows"][-1]
+            return row["cost_kind"], row["cost_microusd"]
+    own = [("openai:gpt-4o", "own", 9)]
+    assert prices() == [("lab:m1", "bundle", 1), ("lab:m1", "bundle", 3), ("lab:m2", "bundle", 5), *own]
+    assert cost() == ("own", 1000 * 1 + 200 * 2)
+    bob.restart()
+    assert cost() == ("own", 1400)
+    assert "lab:m" not in bob.mpc("config", "export", check=0).out.split("prices:")[1]  # what is brought is not exported
+    bob.mpc("catalog", "set", "lab:m1", "--input", "2", "--output", "2", check=0)  # now all of that model's are one's own
+    assert prices() == [("lab:m1", "own", 2), ("lab:m1", "own", 3), ("lab:m2", "bundle", 5), *own]
+    with bob.rpc() as c:
+        assert c.call("price.list")["counts"]["bundle"] == 1
+        assert [r["source"] for r in c.call("price.list", ref="lab:m1")["prices"]] == ["own", "own"]
+    assert cost() == ("own", 2400)
+    assert "lab:m1" in bob.mpc("config", "export", check=0).out.split("prices:")[1]
+    bob.mpc("team", "remove", "acme", "--yes", check=0)  # its provider goes, and what was said of it
+    assert prices() == own
 
 
 def bob_chains(daemon):

@@ -78,7 +78,7 @@ test_document__fresh_state_is_empty_sections(void **state)
 	char *text = export_text(w, false);
 
 	assert_string_equal(text, "version: 1\nsettings: {}\nproviders: {}\nmodels: []\nnicknames: {}\n"
-				  "chains: {}\nbudgets: []\n");
+				  "chains: {}\nbudgets: []\nprices: {}\n");
 	free(text);
 	text = export_text(w, true);
 	assert_non_null(strstr(text, "  #session_duration: 30m\n"));
@@ -147,7 +147,14 @@ static const char full[] =
     "  - \"10.00 per day\"\n"
     "  - \"2.50 hard per week for @coding\"\n"
     "  - \"0.0005 per month for lab\"\n"
-    "  - \"7.00 per day for scope:my work\"\n";
+    "  - \"7.00 per day for scope:my work\"\n"
+    "prices:\n"
+    "  dash:q1: input 0.000001 output 2000.00\n"
+    "  lab:vendor/fast:\n"
+    "    - input 0.40 output 1.60 cache-read 0.04 cache-write 0.50\n"
+    "    - input 0.80 output 2.40 above 128000\n"
+    "    - input 0.00 output 0.00 from 2026-12-31\n"
+    "    - input 1.00 output 0.00 cache-read 0.00 above 1 from 2026-12-31\n";
 
 static void
 test_document__every_member_goes_in_and_comes_out(void **state)
@@ -183,6 +190,7 @@ test_document__every_member_goes_in_and_comes_out(void **state)
 	assert_int_equal(models_count(w->ms), 0);
 	assert_int_equal(chains_count(w->chains), 0);
 	assert_int_equal(budgets_count(w->budgets), 0);
+	assert_int_equal(own_prices_count(w->own_prices), 0);
 	assert_int_equal(
 	    world_count(w,
 		"SELECT (SELECT count(*) FROM providers) + (SELECT count(*) FROM models) + "
@@ -467,6 +475,65 @@ test_document__budgets_change_one_by_one(void **state)
 	assert_int_equal(budgets_find(w->budgets, BUDGET_ALL, "", "month")->limit_microusd, 1000000);
 }
 
+/* ---- prices ---- */
+
+static void
+test_document__prices_that_cannot_be(void **state)
+{
+	struct world *w = *state;
+	static const char *const odd[] = { "", "1", "input 1", "output 1", "input 1 output",
+		"input 1 output 1 ",
+		"input 1  output 1", "input -1 output 1", "input 1 output 1e3", "input 1, output 1",
+		"input 2000.000001 output 1", "input 0.0000001 output 1", "input 1 input 1 output 1",
+		"input 1 output 1 above 0", "input 1 output 1 above 1000000001", "input 1 output 1 above 1k",
+		"input 1 output 1 from 2026-02-30", "input 1 output 1 from tomorrow",
+		"input 1 output 1 reasoning 1" };
+	char text[3000];
+	size_t n;
+
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		snprintf(text, sizeof text, "version: 1\nprices:\n  openai:m: '%s'\n", odd[i]);
+		refuses(w, text, "3:13: ");
+		snprintf(text, sizeof text, "version: 1\nprices:\n  openai:m: ['%s']\n", odd[i]);
+		refuses(w, text, "3:14: ");
+	}
+	refuses(w, "version: 1\nprices: [a]\n", "2:9: ");
+	refuses(w, "version: 1\nprices: {'opnai:m': input 1 output 1}\n",
+	    "2:10: there is no provider \"opnai\"");
+	refuses(w, "version: 1\nprices: {openai: input 1 output 1}\n", "2:10: \"openai\" is no model");
+	refuses(w, "version: 1\nprices: {'openai:a b': input 1 output 1}\n", "2:10: ");
+	refuses(w, "version: 1\nprices: {'openai:m': {input: 1}}\n", "2:");
+	refuses(w, "version: 1\nprices: {'openai:m': [input 1 output 1, input 2 output 2]}\n",
+	    "2:10: two prices are for the same day");
+	refuses(w, "version: 1\nprices: {'openai:m': input 1 output 1 above 5}\n",
+	    "2:10: a price for prompts above 5 tokens needs");
+	refuses(w, "version: 1\n"
+	    "providers: {lab: {base_url: 'http://127.0.0.1:1/v1', type: local, models: {a: b}}}\n"
+	    "prices: {'lab:a': input 1 output 1}\n", "3:10: lab:a is an alias: a price is for lab:b");
+	n = (size_t)snprintf(text, sizeof text, "version: 1\nprices:\n  openai:m:\n");
+	for (int i = 0; i <= OWN_PRICES_OF_MODEL_MAX; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "  - input 1 output 1%s%.0d\n",
+		    i > 0 ? " above " : "", i);
+	refuses(w, text, "3:3: a model has at most 32 prices");
+}
+
+static void
+test_document__prices_change_one_by_one(void **state)
+{
+	struct world *w = *state;
+
+	applies(w, "version: 1\nprices: {'openai:a': input 1 output 2, 'openai:b': [input 3 output 4]}\n");
+	w->heard_count = 0;
+	applies(w, "version: 1\n"
+	    "prices: {'openai:b': output 4 input 3.00 cache-read 3, 'openai:a': input 1 output 2.5}\n");
+	assert_int_equal(w->heard_count, 1);
+	assert_string_equal(w->heard[0].key, "openai:a");
+	assert_int_equal(own_prices_at(w->own_prices, 0)->tariff.output, 2500000);
+	applies(w, "version: 1\nprices: {'openai:c': input 1 output 2, 'openai:a': input 1 output 2.5}\n");
+	assert_int_equal(own_prices_count(w->own_prices), 2);
+	assert_string_equal(own_prices_at(w->own_prices, 1)->model, "c");
+}
+
 /* ---- chains ---- */
 
 static void
@@ -717,6 +784,8 @@ main(void)
 		TEST(test_document__models_for_a_time_are_not_in_it),
 		TEST(test_document__budgets_that_cannot_be),
 		TEST(test_document__budgets_change_one_by_one),
+		TEST(test_document__prices_that_cannot_be),
+		TEST(test_document__prices_change_one_by_one),
 		TEST(test_document__chains_that_cannot_be),
 		TEST(F86_test_document__chains_that_go_round_are_refused),
 		TEST(test_document__a_chosen_chain_goes_only_with_consent),
