@@ -721,31 +721,63 @@ def test_F64_passed_descriptors_are_not_kept(daemon):
     assert daemon.fds() <= fds
 
 
-def test_slow_events_are_merged_into_a_resync(daemon):
+def test_F59_a_subscriber_that_hardly_reads_gets_an_exact_count(daemon):
     """PROTOCOL.md section 1, slow reader: state events are merged, then op resync with `lost`."""
     slow = daemon.rpc()
     slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     slow.call("state.subscribe", topics=["providers"], snapshot=False)
+    made = 4000
     with daemon.rpc() as c:
         c.call("provider.add", name="busy", base_url="http://127.0.0.1:9/v1", type="local")
-        for n in range(4000):
+        for n in range(made):
             c.send("provider.update", {"name": "busy", "set": {"display_name": f"{n:0100d}"}})
             if n % 50 == 49:
                 c.call("sys.ping")
                 # slow, not dead: one that reads nothing at all is closed in time
                 slow.unpacker.feed(slow.sock.recv(512))
-    resync = None
-    deadline = time.monotonic() + 20
-    last = None
-    while time.monotonic() < deadline:
-        try:
-            last = slow.event("state.event", timeout=1)
-        except TimeoutError:
-            break
-        if last["op"] == "resync":
-            resync = last
-    assert resync is not None and resync["lost"] > 0
+        assert c.call("sys.info")["memory"]["out_bytes"] <= (1 << 20) + (64 << 10)
+    heard = lost = 0
+    while heard + lost < made + 1:
+        event = slow.event("state.event", timeout=10)
+        if event["op"] == "resync":
+            assert event["lost"] > 0 and event["cause"]["reason"] == "slow reader"
+            lost += event["lost"]
+        else:
+            heard += 1
+    assert heard + lost == made + 1 and lost > 0 and heard > 0
+    with pytest.raises(TimeoutError):
+        slow.event("state.event", timeout=0.3)
     snapshot = slow.call("state.get", topics=["providers"])["snapshot"]["providers"]
-    assert f"{3999:0100d}" in repr(snapshot)
+    assert f"{made - 1:0100d}" in repr(snapshot)
     slow.close()
+    alive(daemon)
+
+
+def test_F60_a_flood_of_notifications_leaves_others_their_turn(daemon):
+    """A million of them, in writes as large as the socket takes, from one client; another asks as ever."""
+    count = 1_000_000
+    batch = msgpack.packb([2, "ping", []]) * 10_000
+    with daemon.rpc() as flooder, daemon.rpc() as c:
+        flooder.sock.settimeout(120)
+
+        def flood():
+            for _ in range(count // 10_000):
+                flooder.send_raw(batch)
+            flooder.call("sys.ping", timeout=60)
+
+        t = threading.Thread(target=flood)
+        t.start()
+        trips = []
+        began = time.monotonic()
+        while t.is_alive():
+            at = time.monotonic()
+            c.call("sys.ping")
+            trips.append(time.monotonic() - at)
+            time.sleep(0.001)
+        t.join()
+        took = time.monotonic() - began
+    trips.sort()
+    p99 = trips[len(trips) * 99 // 100]
+    print(f"{count} notifications in {took:.2f} s, {len(trips)} pings beside them, p99 {p99 * 1000:.1f} ms")
+    assert len(trips) >= 20 and p99 <= figure(0.1, 0.5), p99
     alive(daemon)
