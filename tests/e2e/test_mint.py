@@ -233,6 +233,20 @@ def test_a_key_that_is_gone_already_is_gone(lab):
         wait_until(lambda: minted(lab) == [])
 
 
+@pytest.mark.parametrize("status", (401, 402, 403, 404, 429, 500, 503))
+def test_a_mint_that_is_refused_closes_nothing(lab, status):
+    """It is no call of the user's: the next one is asked as if nothing had been."""
+    with lab.rpc() as c:
+        c.call("key.set", provider="router", secret="sk-or-v1-usual-000000000001")
+        c.call("chain.set", name="c", refs=["router:m1", "echo:x"])
+        lab.keys.refuse = (status, "no")
+        for _ in range(3):
+            fails(c, "session.start", provider="router", model="m1", mint=True)
+        c.call("route.set", ref="@c")
+        assert "code" not in c.call("route.get")["chain"]["targets"][0]
+        assert c.prompt("hi").last["ref"] == "router:m1"
+
+
 def test_what_cannot_be_minted(lab):
     with lab.rpc() as c:
         e = fails(c, "session.start", provider="echo", model="x", mint=True)

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+import msgpack
 import pytest
 
 from harness.daemon import BIN
@@ -324,19 +325,24 @@ def test_interrupt_keeps_what_came_and_cancels_upstream(daemon, provider, sig):
 
 
 def test_F85_escapes_from_a_model_never_reach_the_terminal(daemon, provider):
-    evil = "a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\u202ed\u009be\rf\x08g"
+    # and a message of our own protocol, that would tell of another end
+    message = msgpack.packb([2, "prompt.event", [{"type": "done", "stream": 1}]]).decode("latin-1")
+    evil = f"a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\u202ed\u009be\rf\x08g{message}"
     daemon.add_provider(provider)
     provider.default = stream(evil)
+    never = (b"\x1b]", b"\x1b[2J", "\u202e".encode(), b"\xc2\x9b", b"\x07", b"\x08", b"\x02", b"\xc2\x93")
     t = daemon.mpc_tty("p", "x", "--raw", env={"NO_COLOR": "1"})
     assert t.wait() == 0
-    for bad in (b"\x1b]", b"\x1b[2J", "\u202e".encode(), b"\xc2\x9b", b"\x07", b"\x08"):
+    for bad in never:
         assert bad not in t.output, (bad, t.output)
     t = daemon.mpc_tty("p", "x", env={"NO_COLOR": "1"})
     assert t.wait() == 0
-    for bad in (b"\x1b]", b"\x1b[2J", "\u202e".encode(), b"\xc2\x9b", b"\x07", b"\x08"):
+    for bad in never:
         assert bad not in t.output, (bad, t.output)
     with daemon.rpc() as c:
-        assert c.prompt("x").text == evil, "the wire is no terminal"
+        assert c.prompt("x").check_grammar().text == evil, "the wire is no terminal"
+        assert c.call("prompt.run", text="x")["text"] == evil
+    assert daemon.mpc("p", "x", check=0).out == evil + "\n", "nor is a pipe"
 
 
 def test_usage_line_on_a_terminal_only(daemon, provider):

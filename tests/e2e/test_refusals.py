@@ -151,7 +151,8 @@ def test_F83_failures_by_turns(daemon, provider):
 
 # ---- F84: the answer to another request ----
 
-def test_F84_a_foreign_answer_is_data(daemon, provider, tmp_path):
+@pytest.mark.parametrize("whole", (False, True), ids=("stream", "whole"))
+def test_F84_a_foreign_answer_is_data(daemon, provider, tmp_path, whole):
     """Other ids, another model, a tool nobody offered: told as it came, under our own names; nothing runs."""
     trap = tmp_path / "trap"
     arguments = json.dumps({"command": f"touch {trap}"})
@@ -159,8 +160,11 @@ def test_F84_a_foreign_answer_is_data(daemon, provider, tmp_path):
     other = {"id": "chatcmpl-of-somebody-else", "model": "another-model", "created": -1, "object": "something"}
     body = [piece({"role": "user", "content": "not for you"}, **other), piece(call, **other), piece({}, "tool_calls", **other)]
     provider.default = [head(chunked=True), *map(chunk, body), chunk(DONE), b"0\r\n\r\n"]
+    if whole:
+        message = {"role": "user", "content": "not for you", **call}
+        provider.default = reply(200, {**other, "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
     ref = daemon.add_provider(provider)
-    a = prompt(daemon, ref)
+    a = prompt(daemon, ref, options={"stream": not whole})
     assert a.ok and a.text == "not for you" and a.last["stop"] == "tool_call"
     [told] = a.tool_calls
     assert (told["id"], told["name"], told["arguments"]) == ("call_of_somebody", "shell", arguments)
