@@ -297,6 +297,27 @@ root_of(const struct json *j)
 	return json_is(j, 0, JSON_ARRAY) ? json_item(j, 0, 0) : 0;
 }
 
+/* A whole reply that ended with an error: what it says before is no answer, and nobody has heard it yet. */
+static bool
+is_failed_reply(const struct json *j, uint32_t choices)
+{
+	uint32_t choice = json_is(j, choices, JSON_ARRAY) ? json_item(j, choices, 0) : JSON_NONE;
+
+	return json_is(j, json_get(j, choice, "message"), JSON_OBJECT) &&
+	    json_equals(j, json_get(j, choice, "finish_reason"), "error");
+}
+
+static void
+fail_without_words(struct openai_chat_state *s, const struct event_sink *sink)
+{
+	struct failure f = FAILURE_INIT;
+
+	f.class = FAILURE_SERVER;
+	snprintf(f.message, sizeof f.message, "the provider ended its answer with an error");
+	flush_text(s, sink);
+	fail(s, &f, sink);
+}
+
 /* One chunk or one reply. False when the answer is over. */
 static bool
 take_object(struct openai_chat_state *s, uint32_t root, const struct event_sink *sink)
@@ -312,6 +333,10 @@ take_object(struct openai_chat_state *s, uint32_t root, const struct event_sink 
 		return false;
 	}
 	take_start(s, root, sink);
+	if (is_failed_reply(j, choices)) {
+		fail_without_words(s, sink);
+		return false;
+	}
 	for (choice = json_first(j, json_is(j, choices, JSON_ARRAY) ? choices : JSON_NONE);
 	    choice != JSON_NONE; choice = json_next(j, choice)) {
 		/* one answer was asked for; others are somebody's mistake */
@@ -321,12 +346,7 @@ take_object(struct openai_chat_state *s, uint32_t root, const struct event_sink 
 			return false;
 	}
 	if (s->error_finish) {
-		struct failure f = FAILURE_INIT;
-
-		f.class = FAILURE_SERVER;
-		snprintf(f.message, sizeof f.message, "the provider ended its answer with an error");
-		flush_text(s, sink);
-		fail(s, &f, sink);
+		fail_without_words(s, sink);
 		return false;
 	}
 	return true;

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.lab import GOOD, ROLE, RULES, Lab, error, error_event, fallbacks, kinds, refusal, starts
+from harness.lab import GOOD, ROLE, RULES, WHOLE, Lab, error, error_event, fallbacks, kinds, refusal, starts
 from harness.provider import Close, Hang, Reset, Sleep, chunk, head, piece, reply, stream
 from harness.rpc import RpcError
 
@@ -158,6 +158,16 @@ def test_a_cancel_between_two_tries_ends_it(make_daemon, make_provider):
         assert a.last["stop"] == "cancelled"
         time.sleep(0.8)
         assert (len(p.chats), len(q.chats)) == (1, 1)
+
+
+def test_a_whole_answer_that_ended_with_an_error_is_none(lab):
+    """Nobody has heard what it says before: the next target is asked."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "half"}, "finish_reason": "error"}
+    lab.chain(reply(200, {"id": "x", "choices": [choice], "usage": {"prompt_tokens": 70, "completion_tokens": 1}}), WHOLE)
+    a = lab.rpc.prompt("hi", ref="@c", options={"stream": False}).check_grammar()
+    assert a.text == "good answer" and fallbacks(a) == [("a", "b", "server")]
+    assert [(r["outcome"], r["counts"], r["input_tokens"], r["output_tokens"]) for r in lab.new_rows()] == \
+        [("server", "reported", 70, 1), ("done", "reported", 1, 2)]
 
 
 def test_an_answer_without_a_word_still_tells_its_usage(lab):
