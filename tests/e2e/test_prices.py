@@ -195,10 +195,16 @@ def test_a_budget_counts_with_it(paid):
 
 def test_what_costs_nothing_by_ones_own_word_needs_no_room(paid):
     with paid.rpc() as c:
-        c.call("price.set", ref="openai:mine", input=0, output=0)
-        c.call("budget.set", period="day", limit_microusd=100, hard=True)
-        for _ in range(5):
-            assert cost(c) == ("own", 0)
+        c.call("price.set", ref="openai:mine", input=1000000, output=1000000)
+        c.call("price.set", ref="openai:gift", input=0, output=0)
+        c.call("budget.set", period="day", limit_microusd=4810, hard=True)
+        for _ in range(4):
+            assert ask(c, options={"max_tokens": 400})["cost_microusd"] == 1200
+        # 10 are left: not enough for what nobody knows
+        with pytest.raises(RpcError) as e:
+            ask(c, ref="openai:nobody")
+        assert e.value.code == "budget_exceeded"
+        assert cost(c, ref="openai:gift") == ("own", 0)
 
 
 def test_the_command_shows_it(lab):

@@ -297,6 +297,13 @@ def models_and_nicknames_change(p):
         c.call("model.nick", ref="lab:m2", nick="")
 
 
+def its_model_has_another_price(p):
+    with p.d.rpc() as c:
+        c.call("price.set", ref="lab:m1", input=3000000, output=9000000)
+        c.call("price.set", ref="lab:m1", input=0, output=0, valid_from_ms=86400000)
+        assert c.call("price.remove", ref="lab:m1")["removed"] == 2
+
+
 def its_answers_fail(p):
     p.lab.script(*(reply(status, {"error": {"message": "no"}}) for status in (500, 401, 402)))
     with p.d.rpc() as c:
@@ -410,7 +417,7 @@ STAYS = [a_client_restarts, locked_and_unlocked, SIGHUP, reload, the_same_config
          a_configuration_with_one_more_provider, a_configuration_without_its_provider, another_key_set, another_key_rotated,
          another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, other_providers_come_and_go,
          its_provider_is_described_anew, its_provider_gets_another_name, removing_its_provider_without_a_word,
-         models_and_nicknames_change, its_answers_fail, a_choice_elsewhere, a_test_elsewhere,
+         models_and_nicknames_change, its_model_has_another_price, its_answers_fail, a_choice_elsewhere, a_test_elsewhere,
          a_teams_bundle_comes_and_goes, a_clean_restart, kill_9,
          a_backup_is_taken, half_an_hour_asleep, the_clock_says_1970, *map(an_upgrade_from_schema, schema.EARLIER)]
 # what ends those that say so above
