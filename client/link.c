@@ -310,6 +310,8 @@ link_try(struct app *a, const struct value **result, struct error *err)
 		return r;
 	if (value_type(m.error) != VALUE_NIL) {
 		message_read_error(m.error, err);
+		if (result != NULL)
+			*result = m.error;
 		return err->code;
 	}
 	if (result != NULL)

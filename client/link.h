@@ -34,7 +34,7 @@ int link_find_scope(struct app *a);
 struct pack *link_begin(struct app *a, const char *method);
 struct pack *link_begin_secret(struct app *a, const char *method);
 /* Waits for its reply. *result is borrowed until the next use of the link. 0 or MP_E_...: nothing
- * has been said yet. */
+ * has been said yet, and *result is the whole error where the daemon answered with one. */
 int link_try(struct app *a, const struct value **result, struct error *err);
 /* The same; the error has been said, the result is an exit code. */
 int link_end(struct app *a, const struct value **result);

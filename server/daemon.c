@@ -21,6 +21,7 @@
 #include "server/call/key_reader.h"
 #include "server/call/mint.h"
 #include "server/call/price_feed.h"
+#include "server/call/price_refresh.h"
 #include "server/call/probe.h"
 #include "server/call/purses.h"
 #include "server/call/recall.h"
@@ -322,6 +323,8 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	    o->test_timeout_ms);
 	p->prices = price_book_new();
 	d->price_feed = price_feed_new(p->prices, p->own_prices, p->team, p->providers, p->changes);
+	p->price_refresh = price_refresh_new(&(struct price_refresh_parts){ d->loop, d->worker, p->upstream,
+	    p->providers, p->changes, p->prices, d->paths.cache_dir });
 	p->purses = purses_new(p->ledger, p->budgets, p->providers, p->changes, p->prices);
 	routes_use_purses(p->routes, p->purses);
 	d->windows = windows_new(d->loop, p->ledger, p->providers, p->changes);
@@ -427,6 +430,7 @@ daemon_free(struct daemon *d)
 	meters_free(p->meters);
 	purses_free(p->purses);
 	price_feed_free(d->price_feed);
+	price_refresh_free(p->price_refresh);
 	price_book_free(p->prices);
 	keeper_use_commands(p->keeper, NULL);
 	upstream_free(p->upstream);

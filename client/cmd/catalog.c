@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/app.h"
+#include "client/cmd/catalog.h"
 #include "client/cmd/cmd.h"
 #include "client/link.h"
 #include "client/out.h"
@@ -110,14 +111,14 @@ show_model(struct app *a, const char *ref)
 
 /* Every list, and how many prices are in it. */
 static void
-print_counts(struct app *a, const struct value *counts)
+print_counts(struct app *a, const struct value *counts, const char *refreshed)
 {
-	static const struct {
+	const struct {
 		const char *name, *what;
 	} lists[] = {
 	    {"own", "set by you: mpc catalog set, or the configuration"},
 	    {"bundle", "from your teams"},
-	    {"refreshed", "from a price list"},
+	    {"refreshed", refreshed},
 	    {"catalogue", "as this program was shipped"},
 	};
 	static const struct column columns[] = {{"SOURCE", COLUMN_FIXED}, {"PRICES", COLUMN_NUMBER},
@@ -137,8 +138,11 @@ static int
 overview(struct app *a)
 {
 	const struct value *result, *prices;
+	const char *refreshed = "";
 	int r;
 
+	if (a->form == FORM_TEXT && (r = catalog_refreshed(a, &refreshed)) != 0)
+		return r;
 	link_begin(a, "price.list");
 	if ((r = link_end(a, &result)) != 0)
 		return r;
@@ -148,7 +152,7 @@ overview(struct app *a)
 		return 0;
 	}
 	if (a->form == FORM_TEXT)
-		print_counts(a, value_get(result, "counts"));
+		print_counts(a, value_get(result, "counts"), refreshed);
 	if (a->form == FORM_TEXT && value_size(prices) > 0)
 		putchar('\n');
 	if (a->form == FORM_PLAIN || value_size(prices) > 0)
@@ -344,5 +348,7 @@ cmd_catalog(struct app *a)
 		return set(a);
 	if (strcmp(word, "unset") == 0)
 		return unset(a);
+	if (strcmp(word, "refresh") == 0)
+		return catalog_refresh(a);
 	return fail_usage(a, "mpc catalog has no \"%.40s\"", word);
 }

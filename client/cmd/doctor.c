@@ -339,6 +339,23 @@ check_minted(struct doctor *d)
 }
 
 static void
+check_prices(struct doctor *d)
+{
+	struct error err = ERROR_INIT;
+	const struct value *v;
+
+	link_begin(d->a, "catalog.info");
+	if (link_try(d->a, &v, &err) != 0)
+		return; /* an older daemon has only the built-in list */
+	if (value_get(v, "problem") != NULL)
+		report(d, LEVEL_WARN, "prices", "mpc catalog refresh",
+		    "the list that was kept is not used: %s", app_member(d->a, v, "problem"));
+	else
+		report(d, LEVEL_OK, "prices", "", "the list \"%s\" is from %s", app_member(d->a, v, "source"),
+		    out_since(d->a, value_int(value_get(v, "date_ms"), 0), term_wall_ms()));
+}
+
+static void
 check_clock(struct doctor *d)
 {
 	struct error err = ERROR_INIT;
@@ -467,6 +484,7 @@ cmd_doctor(struct app *a)
 		check_vault(&d);
 		check_keys(&d);
 		check_minted(&d);
+		check_prices(&d);
 	}
 	check_clock(&d);
 	check_tls(&d);

@@ -124,8 +124,9 @@ download_start(struct upstream *up, const struct download_order *order,
     struct error *err)
 {
 	struct download *d = xcalloc(1, sizeof *d);
-	struct endpoint to = { .ca_file = order->ca_file, .local = order->local, .connect_ms = PATIENCE_MS,
-		.first_byte_ms = PATIENCE_MS, .silence_ms = PATIENCE_MS, .total_ms = TOTAL_MS };
+	struct endpoint to = { .ca_file = order->ca_file, .proxy = order->proxy, .local = order->local,
+		.connect_ms = PATIENCE_MS, .first_byte_ms = PATIENCE_MS, .silence_ms = PATIENCE_MS,
+		.total_ms = TOTAL_MS };
 	struct wire_request wire;
 	char *origin = NULL;
 

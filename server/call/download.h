@@ -11,6 +11,7 @@ struct download;
 struct download_order {
 	const char *url;     /* https://host/path; http is for loopback hosts with `local` */
 	const char *ca_file; /* NULL = the system's */
+	const char *proxy;   /* NULL = none */
 	bool local;          /* this machine and private networks are meant */
 	size_t max_bytes;
 };

@@ -35,6 +35,8 @@ void pack_provider_members(struct pack *p, const struct rpc_parts *parts, const 
     const char *active, bool with_rev);
 void pack_provider(struct pack *p, const struct rpc_parts *parts, const struct provider *pr,
     const char *active);
+/* How many prices each list has, as `counts`, into a map that is open. */
+void pack_price_counts(struct pack *p, const struct rpc_parts *parts);
 /* What a model costs, into a map that is open. */
 void pack_tariff_members(struct pack *p, const struct tariff *t);
 /* entry NULL: a catalogue model, an alias, or one that the provider listed. */

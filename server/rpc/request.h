@@ -46,6 +46,7 @@ struct prompts; /* methods/prompt.c: every stream of the daemon */
 struct providers;
 struct prune;
 struct price_book;
+struct price_refresh;
 struct purses;
 struct routes;
 struct sessions;
@@ -80,6 +81,7 @@ struct rpc_parts {
 	struct own_prices *own_prices;
 	struct purses *purses;
 	struct price_book *prices;
+	struct price_refresh *price_refresh;
 	struct team *team;
 	struct routes *routes;
 	struct upstream *upstream;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "protocol/base/err.h"
 #include "protocol/base/json.h"
@@ -92,36 +91,15 @@ read_amount(struct reading *r, uint32_t row, const char *member, bool needed)
 	return pico;
 }
 
-/* "2026-12-01", in UTC. */
-static bool
-day_parse(const char *text, int64_t *ms)
-{
-	static const char form[] = "dddd-dd-dd";
-	struct tm tm = { .tm_mday = 0 };
-	int day, month;
-	time_t t;
-
-	for (size_t i = 0; i < sizeof form; i++)
-		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
-			return false;
-	tm.tm_year = (int)strtol(text, NULL, 10) - 1900;
-	tm.tm_mon = month = (int)strtol(text + 5, NULL, 10) - 1;
-	tm.tm_mday = day = (int)strtol(text + 8, NULL, 10);
-	t = timegm(&tm);
-	if (t < 0 || tm.tm_mon != month || tm.tm_mday != day)
-		return false;
-	*ms = (int64_t)t * 1000;
-	return true;
-}
-
 static int64_t
 read_day(struct reading *r, uint32_t row)
 {
 	uint32_t at = json_get(r->j, row, "valid_from");
 	char *text = json_strdup(r->j, at, TEXT_MAX);
+	const char *end = text;
 	int64_t ms = 0;
 
-	if (at != JSON_NONE && (text == NULL || !day_parse(text, &ms)))
+	if (at != JSON_NONE && (text == NULL || !utc_day_parse(&end, &ms) || *end != '\0'))
 		WRONG(r, at, "valid_from", "is no day, as \"2026-12-01\"");
 	free(text);
 	return ms;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "protocol/base/json.h"
@@ -46,19 +45,20 @@ put_amount(struct json_writer *w, const char *key, int64_t pico)
 
 	if (pico == PRICE_UNTOLD)
 		return;
-	snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, pico / 1000000, pico % 1000000);
+	/* pico-USD per token is micro-USD per million tokens */
+	money_text(pico, text, sizeof text);
 	json_kv_string(w, key, text);
 }
 
 static void
 put_day(struct json_writer *w, int64_t ms)
 {
-	time_t t = (time_t)(ms / 1000);
-	char text[32];
-	struct tm tm;
+	char text[16];
 
-	if (ms > 0 && gmtime_r(&t, &tm) != NULL && strftime(text, sizeof text, "%Y-%m-%d", &tm) > 0)
-		json_kv_string(w, "valid_from", text);
+	if (ms <= 0)
+		return;
+	utc_day_text(ms, text, sizeof text);
+	json_kv_string(w, "valid_from", text);
 }
 
 /* The rows of a price file, and whose they are. */

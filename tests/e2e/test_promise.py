@@ -255,6 +255,13 @@ def new_lists_of_models(p):
         c.call("model.list", provider="lab", refresh=True)
 
 
+def new_prices(p):
+    lists = [{"prices": [{"provider": "openai", "model": f"m{i}", "input": str(i), "output": "2"}]} for i in range(2)]
+    with p.d.rpc() as c:
+        for prices in lists:
+            assert c.call("catalog.refresh", text=json.dumps(prices), force=True)["models"] == 1
+
+
 def other_providers_come_and_go(p):
     with p.d.rpc() as c:
         c.call("provider.add", name="passing", base_url="http://127.0.0.1:9/v1", type="local")
@@ -415,7 +422,7 @@ def an_upgrade_from_schema(version):
 # what changes no choice
 STAYS = [a_client_restarts, locked_and_unlocked, SIGHUP, reload, the_same_configuration, another_configuration,
          a_configuration_with_one_more_provider, a_configuration_without_its_provider, another_key_set, another_key_rotated,
-         another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, other_providers_come_and_go,
+         another_key_deleted, its_key_set_again, its_key_rotated, detection, new_lists_of_models, new_prices, other_providers_come_and_go,
          its_provider_is_described_anew, its_provider_gets_another_name, removing_its_provider_without_a_word,
          models_and_nicknames_change, its_model_has_another_price, its_answers_fail, a_choice_elsewhere, a_test_elsewhere,
          a_teams_bundle_comes_and_goes, a_clean_restart, kill_9,

@@ -68,8 +68,8 @@ pack_known(struct pack *p, const struct rpc_parts *parts, const struct provider 
 	}
 }
 
-static void
-pack_counts(struct pack *p, const struct rpc_parts *parts)
+void
+pack_price_counts(struct pack *p, const struct rpc_parts *parts)
 {
 	pack_str(p, "counts");
 	pack_map_begin(p);
@@ -144,7 +144,7 @@ rpc_price_list(struct rpc_request *req)
 		if (only == NULL || only == providers_at(parts->providers, i))
 			pack_own(p, parts, providers_at(parts->providers, i));
 	pack_array_end(p);
-	pack_counts(p, parts);
+	pack_price_counts(p, parts);
 	if (pr != NULL) {
 		snprintf(ref, sizeof ref, "%s:%s", pr->name, t.upstream);
 		pack_kv_str(p, "ref", ref);

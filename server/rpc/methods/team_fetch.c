@@ -37,7 +37,7 @@ unwanted(void *arg)
 struct rpc_answer
 rpc_team_fetch(struct rpc_request *req)
 {
-	const struct download_order order = { rpc_str(req, "url"), rpc_str(req, "ca_file"),
+	const struct download_order order = { rpc_str(req, "url"), rpc_str(req, "ca_file"), NULL,
 		rpc_bool(req, "local", false), ENVELOPE_MAX_BYTES };
 	struct fetching *f = xcalloc(1, sizeof *f);
 	struct error err = ERROR_INIT;

@@ -77,6 +77,10 @@ test_price_settle__another_price_keeps_the_tiers_ratio(void **state)
 	settle(&s, NOV_29, MODEL("anthropic/claude-haiku-5.5", "0.000001000001", "0.000000000001"));
 	assert_price(&s, "anthropic", "claude-haiku-5-5", 100001, NOV_29, PRICE_REFRESHED, 5000005, 5);
 	settled_clear(&s);
+	/* one and a half times 3 pico */
+	settle(&s, NOV_29, MODEL("openai/gpt-5.4", "0.000001", "0.000000000003"));
+	assert_price(&s, "openai", "gpt-5.4", 272001, NOV_29, PRICE_REFRESHED, 2000000, 5);
+	settled_clear(&s);
 }
 
 static void
