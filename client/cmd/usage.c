@@ -194,12 +194,18 @@ print_table(struct app *a, const struct value *result, const char *by)
 	    {"UNPRICED", COLUMN_NUMBER}, {"FAILED", COLUMN_NUMBER}};
 	const struct value *rows = value_get(result, "rows");
 	struct table *t = table_new(a, columns, a->form == FORM_PLAIN ? 8 : 5);
+	int64_t unpriced;
 
 	for (size_t i = 0; i < value_size(rows); i++)
 		add_row(a, t, value_at(rows, i), row_name(a, value_at(rows, i), by), NULL);
 	if (a->form != FORM_PLAIN)
 		add_row(a, t, value_get(result, "total"), "total", "1");
 	table_print(t);
+	unpriced = member(value_get(result, "total"), "unpriced");
+	if (a->form == FORM_TEXT && unpriced > 0)
+		note(a, "%lld request%s no known price and %s not in the sum; set one: mpc catalog set REF "
+		    "--input USD --output USD", (long long)unpriced, unpriced == 1 ? " has" : "s have",
+		    unpriced == 1 ? "is" : "are");
 }
 
 static int

@@ -56,7 +56,6 @@ def test_it_counts_to_the_millionth_of_a_dollar(paid):
         assert cost(c) == ("own", 419)
         paid.mpc("catalog", "set", "openai:mine", "--input", "0.000001", "--output", "0", check=0)
         assert cost(c) == ("own", 0)  # 1000 millionths of a millionth
-        # a whole million of such calls would be
         paid.mpc("catalog", "set", "openai:mine", "--input", "0.0005", "--output", "0", check=0)
         assert cost(c) == ("own", 1)  # 1000 x 0.0005 = 0.5: half and more is one
         out = paid.mpc("catalog", "unset", "openai:mine", check=0).out
@@ -64,6 +63,8 @@ def test_it_counts_to_the_millionth_of_a_dollar(paid):
         assert cost(c) == ("unpriced", None)
         total = c.call("usage.query")["total"]
         assert (total["cost_microusd"], total["unpriced"], total["requests"]) == (420, 2, 5)
+        shown = paid.mpc("usage", check=0)
+        assert "$0.0004 + 2 unpriced" in shown.out and "2 requests have no known price and are not in the sum" in shown.err
 
 
 def test_long_prompts_and_days(paid):
