@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct app;
+struct pack;
 struct entry;
 struct json_writer;
 struct value;
@@ -25,6 +26,8 @@ int key_enter(struct app *a, const char *provider);
 int key_send(struct app *a, const char *provider, const char *label, const struct entry *e,
     const struct value **result);
 /* The descriptor that --stdin or --fd name; -1: the terminal. 0 or an exit code. */
+/* What --weight says, if it is there, into the parameters of key.set. */
+void key_pack_weight(struct app *a, struct pack *p);
 int key_source(struct app *a, int *fd);
 /* A question on a terminal before a key is replaced. 0: go on. The link is open. */
 int key_ask_before(struct app *a, const char *provider, const char *label);

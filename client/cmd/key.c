@@ -12,6 +12,8 @@
 #include "client/term.h"
 #include "protocol/client.h"
 
+#define KEY_WEIGHT_LIMIT 100
+
 /* ---- list ---- */
 
 /* "ok, expires in 3 d"; NULL = nothing to say. */
@@ -38,7 +40,7 @@ key_from(struct app *a, const struct value *k)
 }
 
 static void
-add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
+add_row(struct app *a, struct table *t, const struct value *k, int64_t now, bool with_weight)
 {
 	const char *last4 = app_member(a, k, "last4"), *code = app_member(a, k, "code");
 	int64_t age = value_int(value_get(k, "age_ms"), -1),
@@ -56,6 +58,20 @@ add_row(struct app *a, struct table *t, const struct value *k, int64_t now)
 	    t, out_ago(a, ok, now), ok > 0 ? app_format(a, "%lld", (long long)ok) : "", NULL);
 	table_cell(t, *code != '\0' ? code : key_standing(a, k, now), code,
 	    *code != '\0' ? "31" : NULL);
+	if (with_weight)
+		table_cell(t, app_format(a, "%lld", (long long)value_int(value_get(k, "weight"), 1)), NULL,
+		    NULL);
+}
+
+/* To read: only where somebody gave one. */
+static bool
+shows_weights(const struct app *a, const struct value *list)
+{
+	bool any = a->form != FORM_TEXT;
+
+	for (size_t i = 0; i < value_size(list); i++)
+		any = any || value_int(value_get(value_at(list, i), "weight"), 1) != 1;
+	return any;
 }
 
 static int
@@ -63,8 +79,10 @@ key_list(struct app *a, const char *provider)
 {
 	static const struct column columns[] = {{"PROVIDER", COLUMN_FIXED}, {"LABEL", COLUMN_TEXT},
 	    {"KEY", COLUMN_FIXED}, {"FINGERPRINT", COLUMN_FIXED}, {"SOURCE", COLUMN_TEXT},
-	    {"STORED", COLUMN_FIXED}, {"LAST OK", COLUMN_FIXED}, {"STATUS", COLUMN_TEXT}};
+	    {"STORED", COLUMN_FIXED}, {"LAST OK", COLUMN_FIXED}, {"STATUS", COLUMN_TEXT},
+	    {"WEIGHT", COLUMN_FIXED}};
 	const struct value *result, *list;
+	bool with_weight;
 	struct table *t;
 	int r;
 
@@ -82,23 +100,24 @@ key_list(struct app *a, const char *provider)
 		note(a, "no key is stored; mpc key set PROVIDER");
 		return 0;
 	}
-	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]));
+	with_weight = shows_weights(a, list);
+	t = table_new(a, columns, sizeof(columns) / sizeof(columns[0]) - !with_weight);
 	for (size_t i = 0; i < value_size(list); i++)
-		add_row(a, t, value_at(list, i), term_wall_ms());
+		add_row(a, t, value_at(list, i), term_wall_ms(), with_weight);
 	table_print(t);
 	return 0;
 }
 
 /* ---- set ---- */
 
-/* Before anybody types: the provider exists, and replacing its key is meant. 0 or an exit code. */
-int
-key_ask_before(struct app *a, const char *provider, const char *label)
+/* Whether the provider, which exists, has a key of that label. 0 or an exit code. */
+static int
+key_look(struct app *a, const char *provider, const char *label, bool *has)
 {
 	const struct value *result, *list;
-	bool has = false;
 	int r;
 
+	*has = false;
 	pack_kv_str(link_begin(a, "provider.get"), "name", provider);
 	if ((r = link_end(a, &result)) != 0)
 		return r;
@@ -108,8 +127,20 @@ key_ask_before(struct app *a, const char *provider, const char *label)
 		return r;
 	list = value_get(result, "keys");
 	for (size_t i = 0; i < value_size(list); i++)
-		has = has || value_equals(value_get(value_at(list, i), "label"),
-				 label != NULL ? label : "default");
+		*has = *has || value_equals(value_get(value_at(list, i), "label"),
+				   label != NULL ? label : "default");
+	return 0;
+}
+
+/* Before anybody types: the provider exists, and replacing its key is meant. 0 or an exit code. */
+int
+key_ask_before(struct app *a, const char *provider, const char *label)
+{
+	bool has;
+	int r;
+
+	if ((r = key_look(a, provider, label, &has)) != 0)
+		return r;
 	if (!has || !a->in_tty || app_confirm(a, "%s has a key already. Replace it?", provider))
 		return 0;
 	return EXIT_USAGE;
@@ -127,6 +158,13 @@ key_say_taken(struct app *a, const char *what, const struct entry *e)
 		fprintf(stderr, "%zu characters\n", e->len);
 }
 
+void
+key_pack_weight(struct app *a, struct pack *p)
+{
+	if (args_has(&a->args, "weight"))
+		pack_kv_int(p, "weight", strtol(args_value(&a->args, "weight"), NULL, 10));
+}
+
 int
 key_send(struct app *a, const char *provider, const char *label, const struct entry *e,
     const struct value **result)
@@ -135,6 +173,7 @@ key_send(struct app *a, const char *provider, const char *label, const struct en
 
 	pack_kv_str(p, "provider", provider);
 	pack_kv_str(p, "label", label);
+	key_pack_weight(a, p);
 	pack_str(p, "secret");
 	pack_bin(p, e->bytes, e->len);
 	return link_end(a, result);
@@ -204,6 +243,48 @@ key_read(struct app *a, int fd, const char *question, struct entry *e)
 	return 0;
 }
 
+/* Only --weight, and the key is there: nothing else of it changes. False when a key has to come; else *r is 0
+ * or an exit code. The link is open. */
+static bool
+weigh(struct app *a, const char *provider, const char *label, int *r)
+{
+	const struct value *result;
+	struct pack *p;
+	bool has = false;
+
+	if (!args_has(&a->args, "weight") || (*r = key_look(a, provider, label, &has)) != 0)
+		return args_has(&a->args, "weight");
+	if (!has)
+		return false;
+	p = link_begin_secret(a, "key.set");
+	pack_kv_str(p, "provider", provider);
+	pack_kv_str(p, "label", label);
+	key_pack_weight(a, p);
+	if ((*r = link_end(a, &result)) != 0)
+		return true;
+	if (a->form == FORM_JSON)
+		out_json(a, result);
+	else if (a->form == FORM_PLAIN)
+		key_say_stored(a, result);
+	else if (!a->quiet)
+		printf("The key %s of %s has the weight %lld.\n", app_member(a, result, "label"),
+		    app_member(a, result, "provider"), (long long)value_int(value_get(result, "weight"), 1));
+	return true;
+}
+
+static bool
+weight_valid(const struct app *a)
+{
+	const char *text = args_value(&a->args, "weight");
+	char *end;
+	long n;
+
+	if (text == NULL)
+		return true;
+	n = strtol(text, &end, 10);
+	return end != text && *end == '\0' && n >= 1 && n <= KEY_WEIGHT_LIMIT;
+}
+
 /* Reads, checks, stores and wipes. The link is open. */
 static int
 take(struct app *a, const char *provider, const char *label, int fd)
@@ -251,15 +332,21 @@ key_set(struct app *a)
 	if (a->args.word_count > 2 || entry_looks_like_key(provider) ||
 	    (label != NULL && entry_looks_like_key(label)))
 		return key_refuse_argument(a);
+	if (!weight_valid(a))
+		return fail_usage(a, "--weight needs a number from 1 to %d", KEY_WEIGHT_LIMIT);
 	if (key_set_source(a, provider, label, &r))
 		return r != 0 || args_has(&a->args, "no-check") ? r
 		                                                 : check_one(a, provider, label, false);
 	if ((r = key_source(a, &fd)) != 0)
 		return r;
-	if (fd < 0 && a->no_input)
+	if (fd < 0 && a->no_input && !args_has(&a->args, "weight"))
 		return fail_usage(a, "with --no-input the key must come by --stdin or --fd");
 	if ((r = link_open(a)) != 0)
 		return r;
+	if (fd < 0 && weigh(a, provider, label, &r))
+		return r;
+	if (fd < 0 && a->no_input)
+		return fail_usage(a, "with --no-input the key must come by --stdin or --fd");
 	if (fd < 0 && (r = key_ask_before(a, provider, label)) != 0)
 		return r;
 	if ((r = take(a, provider, label, fd)) != 0 || args_has(&a->args, "no-check"))

@@ -56,6 +56,7 @@ send(struct app *a, const char *provider, const char *label, const char *kind, c
 	p = link_begin_secret(a, "key.set");
 	pack_kv_str(p, "provider", provider);
 	pack_kv_str(p, "label", label);
+	key_pack_weight(a, p);
 	pack_str(p, "source");
 	pack_map_begin(p);
 	pack_kv_str(p, kind, strcmp(kind, "file") == 0 ? full_path(a, text) : text);

@@ -153,6 +153,30 @@ read_type(struct provider *p, const struct rule *r, const struct node *n, struct
 }
 
 static void
+write_sharing(struct writer *w, const struct rule *r, const struct provider *p)
+{
+	write_text(w, r->name, key_sharing_name(p->key_sharing));
+}
+
+static bool
+usual_sharing(const struct rule *r, const struct provider *p)
+{
+	(void)r;
+	return p->key_sharing == KEY_SHARING_OFF;
+}
+
+static bool
+read_sharing(struct provider *p, const struct rule *r, const struct node *n, struct problems *ps)
+{
+	static const char *const words[] = { "off", "weighted", "least-loaded" };
+	const char *text = node_text(n, r->name, TEXT_MAX_BYTES, ps);
+
+	if (text == NULL || key_sharing_parse(text, &p->key_sharing))
+		return text != NULL;
+	return unknown_word(n, r->name, text, words, sizeof words / sizeof words[0], ps);
+}
+
+static void
 write_auth(struct writer *w, const struct rule *r, const struct provider *p)
 {
 	write_text(w, r->name, auth_type_name(p->auth));
@@ -345,6 +369,7 @@ static const struct rule rules[] = {
 	TEXT(ca_file),
 	TEXT(proxy),
 	TEXT(program),
+	{ "key_sharing", write_sharing, read_sharing, usual_sharing, 0 },
 };
 #define RULES (sizeof rules / sizeof rules[0])
 

@@ -351,6 +351,7 @@ pack_key_members(struct pack *p, const struct rpc_parts *parts, const struct cre
 	if (c->last4 != NULL && c->last4[0] != '\0')
 		pack_kv_str(p, "last4", c->last4);
 	pack_kv_str(p, "origin", c->origin);
+	pack_kv_int(p, "weight", (int64_t)c->weight);
 	pack_kv_int(p, "created_ms", c->created_ms);
 	pack_kv_int(p, "age_ms", now > c->created_ms ? now - c->created_ms : 0);
 	if (c->last_ok_ms > 0)

@@ -197,6 +197,7 @@ pack_definition(struct pack *p, const struct provider *pr)
 	pack_kv_bool(p, "enabled", pr->enabled);
 	pack_kv_str(p, "origin", provider_origin_name(pr->origin));
 	pack_kv_str(p, "key_env", pr->key_env);
+	pack_kv_str(p, "key_sharing", key_sharing_name(pr->key_sharing));
 	pack_kv_str(p, "login_command", pr->login_command);
 	pack_kv_bool(p, "auto_detect", pr->auto_detect);
 	pack_kv_str(p, "health_check", pr->health_check);

@@ -23,6 +23,7 @@ credential_item_new(const struct provider *p, const char *label, const char *ori
 	i->c.origin = xstrdup(origin);
 	i->source = xstrdup("");
 	i->c.source_text = "";
+	i->c.weight = 1;
 	i->c.created_ms = clock_wall_ms();
 	i->c.last_code = xstrdup("");
 	return i;
@@ -135,6 +136,7 @@ load_row(void *arg, const struct credential_row *row)
 	i->source = text(row->source);
 	if (!key_source_parse(i->source, &i->c.source, &i->c.source_text))
 		i->c.source = KEY_FILE; /* nothing of ours: its seal will not fit */
+	i->c.weight = row->weight >= 1 && row->weight <= KEY_WEIGHT_MAX ? (unsigned)row->weight : 1;
 	i->c.created_ms = row->created_ms;
 	i->c.last_ok_ms = row->last_ok_ms;
 	i->c.last_fail_ms = row->last_fail_ms;
@@ -235,6 +237,7 @@ credential_list_put(struct credential_list *l, struct credential_item *i, int64_
 		.last_code = i->c.last_code,
 		.session_id = i->c.session_id,
 		.expires_ms = i->expires_ms,
+		.weight = i->c.weight,
 		.rev = rev,
 	};
 

@@ -352,6 +352,7 @@ int
 credential_begin(struct credentials *cs, const struct provider *p, const char *label,
     const char *origin, struct credential_item **out, struct error *err)
 {
+	const struct credential_item *old;
 	char *bound = NULL;
 	int r;
 
@@ -360,6 +361,8 @@ credential_begin(struct credentials *cs, const struct provider *p, const char *l
 	    (r = credential_bind_origin(p, origin, &bound, err)) != 0)
 		return r;
 	*out = credential_item_new(p, label, bound);
+	if ((old = credential_list_find(&cs->list, p->id, label)) != NULL)
+		(*out)->c.weight = old->c.weight;
 	free(bound);
 	return 0;
 }
@@ -393,6 +396,26 @@ credentials_set(struct credentials *cs, const struct provider *p, const char *la
 	if ((r = credential_seal(cs, fresh, s, err)) != 0 ||
 	    (r = credential_finish(cs, p, fresh, err)) != 0)
 		credential_item_free(fresh);
+	return r;
+}
+
+int
+credentials_weigh(struct credentials *cs, const struct provider *p, const char *label, unsigned weight,
+    struct error *err)
+{
+	struct credential_item *i = credential_list_find(&cs->list, p->id, label_or_default(label));
+	int r;
+
+	if (i == NULL || i->c.session_id != 0)
+		return no_credential(p, label_or_default(label), err);
+	if (weight < 1 || weight > KEY_WEIGHT_MAX)
+		return error_field(err, "weight", "a weight is 1 to %d", KEY_WEIGHT_MAX);
+	if (i->c.weight == weight)
+		return 0;
+	i->c.weight = weight;
+	if ((r = credential_stored(cs,
+	         credential_list_put(&cs->list, i, changes_next_rev(cs->changes)), err)) == 0)
+		note(cs, CHANGE_UPDATE, p, &i->c);
 	return r;
 }
 

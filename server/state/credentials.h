@@ -20,6 +20,7 @@ struct credential {
 	const char *fingerprint; /* "" when it was not read from its source yet */
 	const char *last4;    /* "" when unknown */
 	const char *origin;
+	unsigned weight;      /* 1..KEY_WEIGHT_MAX: its share, where the provider's keys share calls */
 	int64_t created_ms, last_ok_ms, last_fail_ms;
 	const char *last_code;
 	int64_t session_id;   /* of the test session it ends with; 0 = an ordinary key, -1 = only tried */
@@ -49,6 +50,9 @@ int credentials_open(struct credentials *cs, const struct provider *p, const cha
  * of the provider's base URL. Replaces. */
 int credentials_set(struct credentials *cs, const struct provider *p, const char *label,
     const struct secret *s, const char *origin, struct error *err);
+/* Of a key that is there. One that replaces another has the same. */
+int credentials_weigh(struct credentials *cs, const struct provider *p, const char *label, unsigned weight,
+    struct error *err);
 int credentials_delete(struct credentials *cs, const struct provider *p, const char *label,
     struct error *err);
 int credentials_delete_all(struct credentials *cs, const struct provider *p, struct error *err);

@@ -161,6 +161,26 @@ check_health_path(const char *path, struct error *err)
 	return error_field(err, "health_check", "health_check is a path below the base URL: /models");
 }
 
+/* Keys share calls where there can be several. */
+static int
+check_sharing(const struct provider *p, struct error *err)
+{
+	if (p->key_sharing == KEY_SHARING_OFF)
+		return 0;
+	if (p->type == PROVIDER_PLAN_BASED || p->auth == AUTH_OAUTH_PERSONAL) {
+		error_field(err, "key_sharing", "%s has a login, which its own program holds, and no keys that "
+		    "could share calls", p->name);
+		error_hint(err, "leave it off: key_sharing=off");
+		return MP_E_INVALID_PARAMS;
+	}
+	if (p->auth != AUTH_NONE)
+		return 0;
+	error_field(err, "key_sharing", "%s takes no keys (its auth type is none) that could share calls",
+	    p->name);
+	error_hint(err, "leave it off: key_sharing=off; or if it takes keys: auth_type=optional-key");
+	return MP_E_INVALID_PARAMS;
+}
+
 int
 provider_check(const struct provider *p, struct error *err)
 {
@@ -178,7 +198,8 @@ provider_check(const struct provider *p, struct error *err)
 	    || (r = check_text("program", p->program, PATH_MAX_BYTES, err)) != 0
 	    || (r = check_proxy(p->proxy, err)) != 0
 	    || (r = check_health_path(p->health_check, err)) != 0
-	    || (r = check_limits(p, err)) != 0)
+	    || (r = check_limits(p, err)) != 0
+	    || (r = check_sharing(p, err)) != 0)
 		return r;
 	if (p->ca_file != NULL && p->ca_file[0] != '/')
 		return error_field(err, "ca_file", "ca_file must be a full path");

@@ -96,6 +96,7 @@ PLAIN_MEMBER(type)
 PLAIN_MEMBER(auth)
 PLAIN_MEMBER(enabled)
 PLAIN_MEMBER(auto_detect)
+PLAIN_MEMBER(key_sharing)
 
 static void
 copy_rate_limits(struct provider *to, const struct provider *from)
@@ -151,6 +152,7 @@ static const struct member {
 	{ "ca_file", NULL, copy_ca_file, same_ca_file },
 	{ "proxy", NULL, copy_proxy, same_proxy },
 	{ "program", NULL, copy_program, same_program },
+	{ "key_sharing", NULL, copy_key_sharing, same_key_sharing },
 	{ "models", NULL, aliases_copy, aliases_same },
 	{ "aliases", "models", aliases_copy, aliases_same },
 };

@@ -5,7 +5,7 @@
 
 #define COLUMNS \
 	"id, provider_id, label, origin, origin_moved, sealed, generation, fingerprint, last4, " \
-	"created_ms, last_ok_ms, last_fail_ms, last_code, session_id, expires_ms, source, rev"
+	"created_ms, last_ok_ms, last_fail_ms, last_code, session_id, expires_ms, source, rev, weight"
 
 static void
 read_row(struct query *q, struct credential_row *row)
@@ -29,6 +29,7 @@ read_row(struct query *q, struct credential_row *row)
 	row->expires_ms = query_col_int(q, at++);
 	row->source = query_col_str(q, at++);
 	row->rev = query_col_int(q, at++);
+	row->weight = query_col_int(q, at++);
 }
 
 int
@@ -61,14 +62,14 @@ store_credential_put(struct store *s, const struct credential_row *row)
 	/* not INSERT OR REPLACE: a row of another provider with the same id must not vanish */
 	static const char sql[] =
 	    "INSERT INTO credentials (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
-	    "?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (provider_id, label) DO UPDATE SET "
+	    "?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (provider_id, label) DO UPDATE SET "
 	    "id = excluded.id, origin = excluded.origin, origin_moved = excluded.origin_moved, "
 	    "sealed = excluded.sealed, generation = excluded.generation, "
 	    "fingerprint = excluded.fingerprint, last4 = excluded.last4, "
 	    "created_ms = excluded.created_ms, last_ok_ms = excluded.last_ok_ms, "
 	    "last_fail_ms = excluded.last_fail_ms, last_code = excluded.last_code, "
 	    "session_id = excluded.session_id, expires_ms = excluded.expires_ms, "
-	    "source = excluded.source, rev = excluded.rev";
+	    "source = excluded.source, rev = excluded.rev, weight = excluded.weight";
 	struct query q;
 
 	query_init(&q, s, sql);
@@ -89,6 +90,7 @@ store_credential_put(struct store *s, const struct credential_row *row)
 	query_int(&q, row->expires_ms);
 	query_text(&q, or_empty(row->source));
 	query_int(&q, row->rev);
+	query_int(&q, row->weight);
 	return query_run(&q, NULL);
 }
 

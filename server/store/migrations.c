@@ -246,6 +246,10 @@ static const struct migration migrations[] = {
 	    " output INTEGER NOT NULL,"
 	    " PRIMARY KEY (provider_id, model, valid_from_ms, above_tokens)"
 	    ") STRICT, WITHOUT ROWID;" },
+
+	{ "keys that share the calls of their provider",
+	    "ALTER TABLE providers ADD COLUMN key_sharing TEXT NOT NULL DEFAULT 'off';"
+	    "ALTER TABLE credentials ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;" },
 };
 
 const struct schema schema_current = { migrations, sizeof migrations / sizeof *migrations };

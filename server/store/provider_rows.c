@@ -34,11 +34,12 @@ enum {
 	COL_CHANGED,
 	COL_REV,
 	COL_PROGRAM,
+	COL_KEY_SHARING,
 };
 #define COLUMNS \
 	"id, name, display_name, type, auth, dialect, base_url, key_env, enabled, origin, features, " \
 	"weekly, rolling, window_hours, login_command, auto_detect, health_check, ca_file, proxy, " \
-	"aliases, changed, rev, program"
+	"aliases, changed, rev, program, key_sharing"
 
 /* ---- lists ---- */
 
@@ -149,6 +150,7 @@ read_row(struct query *q, struct json *j, struct provider *p)
 	p->rev = query_col_int(q, COL_REV);
 	return provider_type_parse(query_col_str(q, COL_TYPE), &p->type) &&
 	    auth_type_parse(query_col_str(q, COL_AUTH), &p->auth) &&
+	    key_sharing_parse(query_col_str(q, COL_KEY_SHARING), &p->key_sharing) &&
 	    parse_origin(query_col_str(q, COL_ORIGIN), &p->origin) &&
 	    read_features(j, query_col_str(q, COL_FEATURES), p) &&
 	    read_aliases(j, query_col_str(q, COL_ALIASES), p);
@@ -210,6 +212,7 @@ bind_row(struct query *q, const struct provider_row *row, const char *features, 
 	query_text(q, row->changed != NULL ? row->changed : "");
 	query_int(q, p->rev);
 	query_text(q, p->program);
+	query_text(q, key_sharing_name(p->key_sharing));
 }
 
 int
@@ -217,7 +220,7 @@ store_provider_put(struct store *s, const struct provider_row *row)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO providers (" COLUMNS ") VALUES (?1, ?2, ?3, "
 				  "?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-				  "?18, ?19, ?20, ?21, ?22, ?23)";
+				  "?18, ?19, ?20, ?21, ?22, ?23, ?24)";
 	struct buf features = BUF_INIT, aliases = BUF_INIT;
 	struct query q;
 	int r = MP_E_INTERNAL;

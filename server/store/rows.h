@@ -43,6 +43,7 @@ struct credential_row {
 	const char *last_code;   /* wire error code of the last failure, "" = none */
 	int64_t session_id;      /* of the test session it belongs to; 0 = none, an ordinary one */
 	int64_t expires_ms;      /* 0 = never */
+	int64_t weight;          /* its share, where keys share calls */
 	int64_t rev;
 };
 int store_credential_each(struct store *s, void (*each)(void *arg, const struct credential_row *row),

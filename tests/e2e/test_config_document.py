@@ -231,7 +231,7 @@ def test_the_manual_is_true(daemon):
         everything = c.call("config.check", text="version: 1\nproviders: {lab: {nothing: 1}}\n")
         assert everything["problems"]
     members = ("type dialect base_url auth_type enabled models display_name key_env login_command health_check ca_file "
-               "proxy program features rate_limits auto_detect built_in").split()
+               "proxy program features rate_limits auto_detect key_sharing built_in").split()
     for m in members:
         assert f"*{m}*" in page, m
 

@@ -25,6 +25,7 @@ find_provider(struct rpc_request *req, const char *name, struct error *err)
 /* ---- what is to be stored: a key, or where it is read from ---- */
 
 struct wish {
+	bool weight_only;   /* what is there stays */
 	struct secret *key; /* NULL = from a source */
 	enum key_source_kind kind;
 	char *text;
@@ -77,9 +78,12 @@ read_source(const struct value *map, struct wish *w, struct error *err)
 static int
 read_wish(const struct rpc_request *req, struct wish *w, struct error *err)
 {
+	w->weight_only = rpc_has(req, "weight") && !rpc_has(req, "secret") && !rpc_has(req, "source");
+	if (w->weight_only)
+		return 0;
 	if (rpc_has(req, "secret") == rpc_has(req, "source"))
 		return error_field(err, rpc_has(req, "secret") ? "source" : "secret",
-		    "key.set needs either secret or source");
+		    "key.set needs either secret or source, or else weight");
 	if (rpc_has(req, "secret"))
 		return read_key(req, &w->key, err);
 	return read_source(rpc_param(req, "source"), w, err);
@@ -95,11 +99,15 @@ store_wish(struct rpc_request *req, const struct provider *pr, const struct wish
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if (w->key != NULL)
+	if (w->weight_only)
+		r = 0;
+	else if (w->key != NULL)
 		r = credentials_set(parts->credentials, pr, label, w->key, origin, err);
 	else
 		r = credentials_set_source(parts->credentials, pr, label, w->kind, w->text, origin,
 		    err);
+	if (r == 0 && rpc_has(req, "weight"))
+		r = credentials_weigh(parts->credentials, pr, label, (unsigned)rpc_int(req, "weight", 1), err);
 	if (r != 0) {
 		changes_rollback(parts->changes);
 		return r;
@@ -135,14 +143,14 @@ rpc_key_set(struct rpc_request *req)
 	const struct credential *stored;
 	const struct provider *pr;
 	struct error err = ERROR_INIT;
-	struct wish wish = { NULL, KEY_STORED, NULL };
+	struct wish wish = { .kind = KEY_STORED };
 	struct rpc_answer a;
-	bool replaced;
+	bool had;
 	struct pack *p;
 
 	if ((pr = find_provider(req, rpc_str(req, "provider"), &err)) == NULL)
 		return rpc_fail_err(req, &err);
-	replaced = credentials_find(parts->credentials, pr->name, label) != NULL;
+	had = credentials_find(parts->credentials, pr->name, label) != NULL;
 	if (read_wish(req, &wish, &err) != 0 || store_wish(req, pr, &wish, &err) != 0 ||
 	    (stored = credentials_find(parts->credentials, pr->name, label)) == NULL) {
 		a = rpc_fail_err(req, &err);
@@ -150,6 +158,7 @@ rpc_key_set(struct rpc_request *req)
 		p = rpc_result(req);
 		pack_kv_str(p, "provider", stored->provider);
 		pack_kv_str(p, "label", stored->label);
+		pack_kv_int(p, "weight", (int64_t)stored->weight);
 		pack_kv_str(p, "source", key_source_name(stored->source));
 		if (stored->source != KEY_STORED)
 			pack_kv_str(p, "from", stored->source_text);
@@ -158,7 +167,7 @@ rpc_key_set(struct rpc_request *req)
 		if (stored->last4 != NULL && stored->last4[0] != '\0')
 			pack_kv_str(p, "last4", stored->last4);
 		pack_kv_str(p, "origin", stored->origin);
-		pack_kv_bool(p, "replaced", replaced);
+		pack_kv_bool(p, "replaced", had && !wish.weight_only);
 		pack_warnings(p, parts->credentials, stored);
 		a = rpc_ok(req);
 	}

@@ -176,6 +176,22 @@ set_auth(struct provider *p, const struct field *f, const struct value *v, const
 }
 
 static int
+set_sharing(struct provider *p, const struct field *f, const struct value *v, const char *where,
+    struct error *err)
+{
+	char *word = read_text(v, where, err);
+	int r = 0;
+
+	(void)f;
+	if (word == NULL)
+		return MP_E_INVALID_PARAMS;
+	if (!key_sharing_parse(word, &p->key_sharing))
+		r = error_field(err, where, "%s must be off, weighted or least-loaded", where);
+	free(word);
+	return r;
+}
+
+static int
 set_bool(struct provider *p, const struct field *f, const struct value *v, const char *where,
     struct error *err)
 {
@@ -317,6 +333,7 @@ static const struct field fields_table[] = {
 	{ "ca_file", set_text, AT(ca_file), false, NULL },
 	{ "proxy", set_text, AT(proxy), false, NULL },
 	{ "program", set_text, AT(program), false, NULL },
+	{ "key_sharing", set_sharing, 0, true, NULL },
 	{ "models", set_models, 0, false, NULL },
 	{ "region", set_region, 0, true, "base_url" },
 };

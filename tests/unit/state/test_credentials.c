@@ -383,6 +383,37 @@ test_credentials__a_new_key_forgets_the_old_failure(void **state)
 }
 
 static void
+test_credentials__a_weight_stays_when_the_key_is_replaced(void **state)
+{
+	struct world *w = *state;
+
+	world_key(w, "openai", "work", KEY);
+	assert_int_equal(credentials_find(w->cs, "openai", "work")->weight, 1);
+	CHANGE(w, credentials_weigh(w->cs, world_provider(w, "openai"), "work", 7, &w->err));
+	world_key(w, "openai", "work", "better");
+	assert_int_equal(credentials_find(w->cs, "openai", "work")->weight, 7);
+	world_reopen(w);
+	assert_int_equal(credentials_find(w->cs, "openai", "work")->weight, 7);
+	assert_int_equal(open_key(w, "openai", "work", "better"), 0);
+}
+
+static void
+test_credentials__a_weight_is_refused_out_of_range_and_rolled_back(void **state)
+{
+	struct world *w = *state;
+	const struct provider *p = world_provider(w, "openai");
+
+	world_key(w, "openai", NULL, KEY);
+	assert_int_equal(changes_begin(w->changes, &w->err), 0);
+	assert_int_equal(credentials_weigh(w->cs, p, NULL, 0, &w->err), MP_E_INVALID_PARAMS);
+	assert_int_equal(credentials_weigh(w->cs, p, NULL, 101, &w->err), MP_E_INVALID_PARAMS);
+	assert_int_equal(credentials_weigh(w->cs, p, "none", 2, &w->err), MP_E_NO_CREDENTIAL);
+	assert_int_equal(credentials_weigh(w->cs, p, NULL, 2, &w->err), 0);
+	changes_rollback(w->changes);
+	assert_int_equal(credentials_find(w->cs, "openai", NULL)->weight, 1);
+}
+
+static void
 count(void *arg, const struct credential *c)
 {
 	(void)c;
@@ -463,6 +494,8 @@ main(void)
 		TEST(test_credentials__a_locked_vault_opens_and_stores_nothing),
 		TEST(test_credentials__reports_are_kept),
 		TEST(test_credentials__a_new_key_forgets_the_old_failure),
+		TEST(test_credentials__a_weight_stays_when_the_key_is_replaced),
+		TEST(test_credentials__a_weight_is_refused_out_of_range_and_rolled_back),
 		TEST(test_credentials__each_by_provider),
 		TEST(test_credentials__what_one_key_has_used_up_is_no_others_limit),
 	};

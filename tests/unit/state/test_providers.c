@@ -156,6 +156,18 @@ test_providers__bad_members_are_refused_by_name(void **state)
 	p->health_check = xstrdup("//evil.example/models");
 	refused(w, p, "health_check");
 	p = example("a", "https://x.example");
+	p->auth = AUTH_NONE;
+	p->key_sharing = KEY_SHARING_WEIGHTED;
+	refused(w, p, "key_sharing");
+	p = example("a", "https://x.example");
+	p->auth = AUTH_OAUTH_PERSONAL;
+	p->key_sharing = KEY_SHARING_LEAST_LOADED;
+	refused(w, p, "key_sharing");
+	p = example("a", "https://x.example");
+	p->type = PROVIDER_PLAN_BASED;
+	p->key_sharing = KEY_SHARING_WEIGHTED;
+	refused(w, p, "key_sharing");
+	p = example("a", "https://x.example");
 	provider_alias_add(p, "with blank", "m");
 	refused(w, p, "models");
 	p = example("a", "https://x.example");

@@ -108,6 +108,7 @@ check_full_provider(void *arg, const struct provider_row *row)
 	assert_string_equal(p->health_check, "/models");
 	assert_string_equal(p->ca_file, "/ca.pem");
 	assert_string_equal(p->proxy, "http://127.0.0.1:8");
+	assert_int_equal(p->key_sharing, KEY_SHARING_LEAST_LOADED);
 	assert_int_equal(p->alias_count, 2);
 	assert_string_equal(p->aliases[0].alias, "a");
 	assert_string_equal(provider_alias_model(p, "b"), "vendor/b");
@@ -142,6 +143,7 @@ test_provider__every_member_comes_back(void **state)
 	p->health_check = xstrdup("/models");
 	p->ca_file = xstrdup("/ca.pem");
 	p->proxy = xstrdup("http://127.0.0.1:8");
+	p->key_sharing = KEY_SHARING_LEAST_LOADED;
 	provider_alias_add(p, "a", "vendor/a");
 	provider_alias_add(p, "b", "vendor/b");
 	p->rev = 42;
@@ -188,6 +190,7 @@ check_credential(void *arg, const struct credential_row *row)
 	assert_string_equal(row->last_code, "auth_rejected");
 	assert_int_equal(row->session_id, 4);
 	assert_int_equal(row->expires_ms, 50);
+	assert_int_equal(row->weight, 7);
 	assert_int_equal(row->rev, 60);
 }
 
@@ -197,7 +200,7 @@ test_credential__put_replaces_by_provider_and_label(void **state)
 	struct credential_row row = { .id = "u2", .provider_id = "p", .label = "work",
 		.origin = "https://h:443", .origin_moved = true, .sealed = "\x01\0\x02\xffz",
 		.sealed_len = 5, .generation = 3, .fingerprint = "0badcafe", .last4 = "wxyz",
-		.created_ms = 10, .session_id = 4, .expires_ms = 50, .rev = 60 };
+		.created_ms = 10, .session_id = 4, .expires_ms = 50, .weight = 7, .rev = 60 };
 	int n = 0;
 
 	(void)state;

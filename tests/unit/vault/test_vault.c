@@ -386,7 +386,7 @@ test_vault__slots_gone_but_keys_there_is_tampered(void **state)
 {
 	(void)state;
 	run_sql("DELETE FROM key_slots; INSERT INTO credentials VALUES ('i', 'p', 'l', 'o', 0, x'00', 1, "
-		"'', '', 0, 0, 0, '', 0, 0, 0, '')");
+		"'', '', 0, 0, 0, '', 0, 0, 0, '', 1)");
 	assert_int_equal(open_vault(), MP_E_TAMPERED);
 	assert_null(v);
 }
