@@ -336,6 +336,7 @@ open_calls(struct daemon *d, const struct daemon_options *o, struct error *err)
 	d->waiting = waiting_new(p->upstream, p->providers, p->changes);
 	p->calls = calls_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
 	    p->routes, p->ledger, p->purses, p->prices });
+	calls_keep_shares(p->calls, p->store);
 	p->probes = probes_new(d->loop, p->upstream, p->providers, p->credentials, p->calls);
 	p->mints = mints_new(&(struct attempt_parts){ d->loop, p->upstream, p->providers, p->credentials,
 	    NULL, NULL, NULL, NULL }, p->sessions, p->minted, p->changes, o->test_timeout_ms);

@@ -178,6 +178,8 @@ fallback_words(struct app *a, const struct value *e)
 		{ "timeout", "too slow" },
 		{ "network", "out of reach" },
 		{ "auth", "rejected the key" },
+		{ "permission", "not permitted" },
+		{ "config", "not usable" },
 		{ "protocol", "answered nonsense" },
 		{ "context_length", "too small for this" },
 		{ "content_policy", "refused the content" },
@@ -205,10 +207,18 @@ say_fallback(struct prompt *q, const struct value *e)
 	const char *from = app_member(a, e, "from"), *to = app_member(a, e, "to");
 	const char *colon = strchr(from, ':');
 	int name = colon != NULL ? (int)(colon - from) : (int)strlen(from);
+	const char *from_key = app_member(a, e, "from_key"), *to_key = app_member(a, e, "to_key");
 	int64_t wait = value_int(value_get(e, "wait_ms"), 0);
 
 	if (a->quiet)
 		return;
+	if (strcmp(from, to) == 0 && *to_key != '\0' && strcmp(from_key, to_key) != 0) {
+		fflush(stdout);
+		fprintf(stderr, "%s %.*s (key %s) %s, ", a->utf8 ? "\u21aa" : "->", name, from, from_key,
+		    fallback_words(a, e));
+		fprintf(stderr, "continuing with another key of %.*s: %s\n", name, from, to_key);
+		return;
+	}
 	/* two models of one provider are told apart by their whole names */
 	if (strncmp(from, to, (size_t)name + 1) == 0)
 		name = (int)strlen(from);

@@ -311,6 +311,33 @@ print_chain(struct app *a, const struct value *chain, int64_t position)
 	}
 }
 
+/* The keys that share the calls of the target in force, and which of them cannot serve now. */
+static void
+print_keys(struct app *a, const struct value *keys, int64_t now)
+{
+	const struct value *list = value_get(keys, "of");
+
+	if (a->form == FORM_TEXT && keys != NULL)
+		printf("keys share the calls, %s: a conversation stays with one that can serve\n",
+		    value_equals(value_get(keys, "sharing"), "weighted")
+			? "by weight"
+			: "the least loaded first");
+	for (size_t i = 0; i < value_size(list); i++) {
+		const struct value *k = value_at(list, i);
+		const char *label = app_member(a, k, "label");
+		bool ready = value_bool(value_get(k, "ready"), false);
+		long long weight = (long long)value_int(value_get(k, "weight"), 1);
+		int64_t until = value_int(value_get(k, "until_ms"), 0);
+
+		if (a->form == FORM_PLAIN)
+			printf("%s\tkey\t%s\t%lld\t%lld\n", ready ? "set" : "passed", label, weight,
+			    (long long)until);
+		else
+			printf("  %s  weight %lld%s%s\n", label, weight, ready ? "" : ", cannot serve now",
+			    until > 0 ? app_format(a, ", %s", out_left(a, until, now)) : "");
+	}
+}
+
 static void
 print_layer(struct app *a, const struct value *layer, int64_t now)
 {
@@ -369,5 +396,6 @@ cmd_which(struct app *a)
 	for (size_t i = 0; i < value_size(why); i++)
 		print_layer(a, value_at(why, i), term_wall_ms());
 	print_chain(a, value_get(result, "chain"), value_int(value_get(active, "position"), 0));
+	print_keys(a, value_get(result, "keys"), term_wall_ms());
 	return 0;
 }

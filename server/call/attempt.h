@@ -75,7 +75,8 @@ int endpoint_open(struct endpoint *to, struct credentials *cs, const struct prov
     const char *label, enum auth_style style, struct error *err);
 
 /* Tells providers and credentials what an end has shown: f NULL = fine. Failures that are the
- * request's own fault change nothing. */
+ * request's own fault change nothing; one of a key alone leaves its provider's health as it is. What cools
+ * down was told before. */
 void attempt_report(const struct attempt_parts *parts, const struct target *t, bool key_sent,
     const struct failure *f, const struct error *err, int64_t latency_ms);
 

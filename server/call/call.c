@@ -7,6 +7,8 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/call/key_choice.h"
+#include "server/model/uuid.h"
 
 #define CALLS_MAX 1024
 #define BACKOFF_MS 500 /* before the first try of the same target again, where the provider names no wait */
@@ -266,9 +268,12 @@ struct calls *
 calls_new(const struct attempt_parts *parts)
 {
 	struct calls *calls = xcalloc(1, sizeof(*calls));
+	unsigned char seed[SHORT_HASH_KEY_BYTES];
 
 	calls->parts = *parts;
 	calls->backoff_ms = BACKOFF_MS;
+	random_bytes(seed, sizeof seed);
+	calls->keys = key_choice_new(seed);
 	return calls;
 }
 
@@ -281,6 +286,7 @@ calls_free(struct calls *cs)
 		next = c->next;
 		call_free(c);
 	}
+	key_choice_free(cs->keys);
 	free(cs);
 }
 

@@ -21,6 +21,7 @@
 #include "server/upstream/carrier.h"
 
 struct attempt_parts;
+struct store;
 struct tour;
 struct calls; /* all calls of the daemon */
 struct call;
@@ -29,6 +30,8 @@ struct call;
 struct calls *calls_new(const struct attempt_parts *parts);
 /* Cancels what runs (no on_end comes). */
 void calls_free(struct calls *cs);
+/* From now on conversations are with the same keys after a restart. What makes it so is stored, once. */
+void calls_keep_shares(struct calls *cs, struct store *store);
 /* For tests: how long the first wait is before the same target is tried again. */
 void calls_hurry(struct calls *cs, int64_t backoff_ms);
 size_t calls_count(const struct calls *cs);
@@ -39,9 +42,11 @@ struct call_start {
 	const char *why; /* "persistent", "request", ... */
 	const char *chain; /* "" = none */
 	size_t position;   /* in the chain, from 1 */
+	const char *key;   /* label of the one of several keys that share; "" = nobody chose */
 };
 
-/* A target is left for another one, or asked once more: from and to are the same then. */
+/* A target is left for another one, or asked once more: from and to are the same then; maybe with another
+ * key. */
 struct call_fallback {
 	const struct target *from, *to;
 	const char *chain;
@@ -50,6 +55,7 @@ struct call_fallback {
 	enum failure_class class; /* FAILURE_NONE when it was passed over */
 	bool passed;              /* `from` was not asked: it cannot serve now */
 	int64_t wait_ms;          /* before `to` is asked */
+	const char *from_key, *to_key; /* labels where keys share the calls of theirs; "" = nobody chose */
 };
 
 struct call_end {

@@ -31,6 +31,9 @@ struct call {
 	char *client;
 	int64_t timeout_ms;
 
+	bool conversation_known;
+	uint64_t conversation; /* key_choice.h */
+
 	enum call_state state;
 	unsigned attempts;
 	struct attempt *attempt;
@@ -56,6 +59,7 @@ struct call {
 
 struct calls {
 	struct attempt_parts parts;
+	struct key_choice *keys;
 	struct call *first;
 	size_t running; /* not ended */
 	bool draining;
@@ -76,6 +80,16 @@ void call_try(void *arg);
 struct story call_story(const struct call *c);
 /* An attempt that was on trial ends without a word on its target: another call may try. */
 void call_end_trial(struct call *c);
+
+/* ---- keys that share the calls of their provider (call_keys.c) ---- */
+
+/* Which key that step is asked with, into tour.key and the target; another: than those it was asked with. */
+void call_aim(struct call *c, bool another);
+/* As tour_world says. arg: the call. */
+bool call_may_change_key(void *arg, size_t step);
+/* Where the last of them failed: that none can serve now, and when the first can again. */
+void call_tell_keys(const struct call *c, const struct failure *f, struct error *err);
+
 /* What was held back goes out. */
 void call_flush_preamble(struct call *c);
 void call_drop_preamble(struct call *c);

@@ -177,7 +177,7 @@ static struct tour_world
 world_of(struct call *c)
 {
 	int64_t now = clock_monotonic_ms(), left = c->started_ms + NO_TRY_AFTER_MS - now;
-	struct tour_world w = { is_unfit, context_tokens, c, now, left, 0 };
+	struct tour_world w = { is_unfit, context_tokens, c, now, left, 0, call_may_change_key };
 
 	if (c->timeout_ms > 0 && c->started_ms + c->timeout_ms - now < w.left_ms)
 		w.left_ms = c->started_ms + c->timeout_ms - now;
@@ -190,11 +190,10 @@ world_of(struct call *c)
 /* ---- from one try to the next ---- */
 
 static void
-tell_fallback(struct call *c, size_t from, const struct tour_stop *why, int64_t wait_ms)
+tell_fallback(struct call *c, const struct tour_stop *why, int64_t wait_ms)
 {
-	const struct route_step *s = &c->route.steps[from];
 	const struct call_fallback f = {
-		.from = &s->target,
+		.from = &c->route.steps[why->step].target,
 		.to = &c->route.steps[c->tour.at].target,
 		.chain = c->route.chain,
 		.position = c->tour.at + 1,
@@ -202,6 +201,8 @@ tell_fallback(struct call *c, size_t from, const struct tour_stop *why, int64_t 
 		.class = why->class,
 		.passed = why->passed,
 		.wait_ms = wait_ms,
+		.from_key = why->key,
+		.to_key = c->tour.key,
 	};
 
 	if (c->watch.on_fallback != NULL && is_wanted(c))
@@ -241,14 +242,11 @@ static void
 go_on(struct call *c, size_t told, int64_t wait_ms)
 {
 	call_drop_preamble(c);
+	call_aim(c, c->tour.other_key);
 	for (size_t i = told; i < c->tour.log_count && is_wanted(c); i++)
-		tell_fallback(c, c->tour.log[i].step, &c->tour.log[i],
-		    i + 1 == c->tour.log_count ? wait_ms : 0);
+		tell_fallback(c, &c->tour.log[i], i + 1 == c->tour.log_count ? wait_ms : 0);
 	if (!is_wanted(c))
 		return;
-	target_clear(&c->route.target);
-	target_copy(&c->route.target, &c->route.steps[c->tour.at].target);
-	c->route.at = c->tour.at;
 	if (wait_ms > 0)
 		loop_timer_start(c->again, wait_ms);
 	else
@@ -258,6 +256,7 @@ go_on(struct call *c, size_t told, int64_t wait_ms)
 static void
 give_up(struct call *c, struct error *err, const struct failure *f)
 {
+	call_tell_keys(c, f, err);
 	tour_tell(&c->tour, f, clock_monotonic_ms(), err);
 	call_end_error(c, err, f);
 }
@@ -304,11 +303,11 @@ call_attempt_ended(void *arg, const struct attempt_end *end)
 		return;
 	if (!end->ok)
 		story_tell(&s, end->failure, &err);
-	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
-	    c->first_token_ms >= 0 ? c->first_token_ms : now);
 	if (cooldowns_of(c) != NULL)
 		cooldowns_report(cooldowns_of(c), &c->route.target, end->ok ? NULL : end->failure);
 	c->on_trial = false;
+	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
+	    c->first_token_ms >= 0 ? c->first_token_ms : now);
 	if (end->ok)
 		call_end(c, CALL_DONE, &e);
 	else if (c->state != CALL_CONNECTING)
@@ -360,7 +359,8 @@ void
 call_try(void *arg)
 {
 	struct call *c = arg;
-	struct call_start start = { .target = &c->route.target, .chain = c->route.chain };
+	struct call_start start = { .target = &c->route.target, .chain = c->route.chain,
+		.key = c->tour.key };
 	struct attempt_origin from = { c->started_wall_ms, 0, c->client, c->route.scope,
 		c->route.chain[0] != '\0' ? c->route.chain : NULL, c->route.session };
 	struct error err = ERROR_INIT;
@@ -421,11 +421,9 @@ call_begin(void *arg)
 		nobody(c);
 		return;
 	}
-	target_clear(&c->route.target);
-	target_copy(&c->route.target, &c->route.steps[c->tour.at].target);
-	c->route.at = c->tour.at;
+	call_aim(c, false);
 	for (size_t i = 0; i < c->tour.log_count && is_wanted(c); i++)
-		tell_fallback(c, c->tour.log[i].step, &c->tour.log[i], 0);
+		tell_fallback(c, &c->tour.log[i], 0);
 	if (is_wanted(c))
 		call_try(c);
 }

@@ -42,27 +42,27 @@ struct cooldowns {
 /* ---- the rules, one row a class ---- */
 
 static const struct {
-	bool counts, label, model; /* how narrow it is */
+	bool counts, model;        /* the model; whether it is the key's: failure_is_keys */
 	unsigned from;             /* failures in a row before it opens */
 	int64_t first_ms, most_ms; /* doubling, when no time is named */
 } rules[] = {
-	[FAILURE_NONE] = { false, false, false, 0, 0, 0 },
-	[FAILURE_AUTH] = { true, true, false, 1, 300000, 300000 },
-	[FAILURE_PERMISSION] = { true, true, true, 1, 600000, 600000 },
-	[FAILURE_QUOTA] = { true, true, false, 1, 3600000, 3600000 },
-	[FAILURE_RATE_LIMIT] = { true, true, true, 1, 1000, 60000 },
-	[FAILURE_OVERLOADED] = { true, false, true, 1, 30000, 600000 },
-	[FAILURE_SERVER] = { true, false, true, 3, 30000, 600000 },
-	[FAILURE_TIMEOUT] = { true, false, true, 3, 30000, 600000 },
-	[FAILURE_NETWORK] = { true, false, false, 1, 10000, 300000 },
-	[FAILURE_BAD_REQUEST] = { false, false, false, 0, 0, 0 },
-	[FAILURE_CONTEXT_LENGTH] = { false, false, false, 0, 0, 0 },
-	[FAILURE_NOT_FOUND] = { true, false, true, 1, 600000, 600000 },
-	[FAILURE_CONTENT_POLICY] = { false, false, false, 0, 0, 0 },
-	[FAILURE_UNSUPPORTED] = { false, false, false, 0, 0, 0 },
-	[FAILURE_PROTOCOL] = { true, false, true, 3, 30000, 600000 },
-	[FAILURE_CANCELLED] = { false, false, false, 0, 0, 0 },
-	[FAILURE_CONFIG] = { true, false, false, 1, 300000, 300000 },
+	[FAILURE_NONE] = { false, false, 0, 0, 0 },
+	[FAILURE_AUTH] = { true, false, 1, 300000, 300000 },
+	[FAILURE_PERMISSION] = { true, true, 1, 600000, 600000 },
+	[FAILURE_QUOTA] = { true, false, 1, 3600000, 3600000 },
+	[FAILURE_RATE_LIMIT] = { true, true, 1, 1000, 60000 },
+	[FAILURE_OVERLOADED] = { true, true, 1, 30000, 600000 },
+	[FAILURE_SERVER] = { true, true, 3, 30000, 600000 },
+	[FAILURE_TIMEOUT] = { true, true, 3, 30000, 600000 },
+	[FAILURE_NETWORK] = { true, false, 1, 10000, 300000 },
+	[FAILURE_BAD_REQUEST] = { false, false, 0, 0, 0 },
+	[FAILURE_CONTEXT_LENGTH] = { false, false, 0, 0, 0 },
+	[FAILURE_NOT_FOUND] = { true, true, 1, 600000, 600000 },
+	[FAILURE_CONTENT_POLICY] = { false, false, 0, 0, 0 },
+	[FAILURE_UNSUPPORTED] = { false, false, 0, 0, 0 },
+	[FAILURE_PROTOCOL] = { true, true, 3, 30000, 600000 },
+	[FAILURE_CANCELLED] = { false, false, 0, 0, 0 },
+	[FAILURE_CONFIG] = { true, false, 1, 300000, 300000 },
 };
 _Static_assert(sizeof rules / sizeof rules[0] == FAILURE_CONFIG + 1, "a row per class");
 
@@ -205,6 +205,7 @@ recall(struct cooldowns *cs, const struct entry *e)
 	char what[96];
 
 	if (p == NULL || (e->class != FAILURE_RATE_LIMIT && e->class != FAILURE_QUOTA) ||
+	    p->key_sharing != KEY_SHARING_OFF ||
 	    (e->label != NULL && strcmp(e->label, "default") != 0))
 		return;
 	snprintf(what, sizeof what, "left alone after a failure (%s)", failure_class_name(e->class));
@@ -251,32 +252,39 @@ read_all(struct cooldowns *cs)
 
 /* ---- life ---- */
 
-/* A test session looks different from outside, and changes nothing of the provider itself. */
+/* News that the user made, which may have put right what was wrong: of a provider, or of one key, then of
+ * that key alone. A key is news of its provider, too, but changes nothing of its other keys; nor does a
+ * test session, which looks different from outside. */
 static bool
-is_a_test(const struct change *ch)
+is_remedy(const struct change *ch)
 {
-	return ch->topic == TOPIC_PROVIDERS && strncmp(ch->method, "session.", strlen("session.")) == 0;
+	if (ch->method == NULL)
+		return false;
+	if (ch->topic == TOPIC_KEYS)
+		return ch->op != CHANGE_UPDATE; /* its weight */
+	return ch->topic == TOPIC_PROVIDERS && strncmp(ch->method, "key.", strlen("key.")) != 0 &&
+	    strncmp(ch->method, "session.", strlen("session.")) != 0;
 }
 
-/* The user changed the provider or a key of it: what was wrong may be right now. */
 static void
 on_change(void *arg, const struct change *ch)
 {
 	struct cooldowns *cs = arg;
 	const char *key = ch->key != NULL ? ch->key : "";
 	size_t n = strcspn(key, "/"), before = cs->count;
+	const char *label = key[n] == '/' ? key + n + 1 : NULL;
 	char name[65];
 	const struct provider *p;
 
-	if (ch->method == NULL || (ch->topic != TOPIC_PROVIDERS && ch->topic != TOPIC_KEYS) ||
-	    n >= sizeof name || is_a_test(ch))
+	if (!is_remedy(ch) || n >= sizeof name)
 		return;
 	memcpy(name, key, n);
 	name[n] = '\0';
 	if ((p = providers_find(cs->providers, name)) == NULL)
 		return;
 	for (size_t i = cs->count; i-- > 0;)
-		if (strcmp(cs->entries[i].provider_id, p->id) == 0)
+		if (strcmp(cs->entries[i].provider_id, p->id) == 0 && (label == NULL ||
+		        (cs->entries[i].label != NULL && strcmp(cs->entries[i].label, label) == 0)))
 			drop(cs, i);
 	if (cs->count < before)
 		loop_timer_start(cs->writer, STORE_MS);
@@ -317,8 +325,8 @@ cooldowns_free(struct cooldowns *cs)
 
 /* ---- asking and telling ---- */
 
-bool
-cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldown *out)
+static bool
+find(const struct cooldowns *cs, const struct target *t, bool of_key, struct cooldown *out)
 {
 	const char *id = id_of(cs, t);
 	int64_t now = clock_wall_ms();
@@ -328,6 +336,8 @@ cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldo
 		const struct entry *e = &cs->entries[i];
 		int64_t until = e->until_ms > now ? e->until_ms : 0;
 
+		if (of_key && e->label == NULL)
+			continue;
 		if (!covers(e, id, t) || (until == 0 && e->trial_until_ms <= now))
 			continue;
 		if (!found || until > out->until_ms)
@@ -335,6 +345,18 @@ cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldo
 		found = true;
 	}
 	return found;
+}
+
+bool
+cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldown *out)
+{
+	return find(cs, t, false, out);
+}
+
+bool
+cooldowns_find_key(const struct cooldowns *cs, const struct target *t, struct cooldown *out)
+{
+	return find(cs, t, true, out);
 }
 
 bool
@@ -372,10 +394,10 @@ forget(struct cooldowns *cs, const char *id, const struct target *t)
 }
 
 static struct entry *
-obtain(struct cooldowns *cs, const char *id, const struct target *t, enum failure_class class)
+obtain(struct cooldowns *cs, const char *id, const struct target *t, const struct failure *f)
 {
-	const char *label = rules[class].label ? t->label : NULL;
-	const char *model = rules[class].model ? t->upstream : NULL;
+	const char *label = failure_is_keys(f) ? t->label : NULL;
+	const char *model = rules[f->class].model ? t->upstream : NULL;
 
 	for (size_t i = 0; i < cs->count; i++) {
 		struct entry *e = &cs->entries[i];
@@ -411,7 +433,7 @@ cooldowns_report(struct cooldowns *cs, const struct target *t, const struct fail
 		return;
 	}
 	end_trials(cs, id, t);
-	if (!rules[f->class].counts || (e = obtain(cs, id, t, f->class)) == NULL)
+	if (!rules[f->class].counts || (e = obtain(cs, id, t, f)) == NULL)
 		return;
 	e->class = f->class;
 	e->failures++;

@@ -29,6 +29,8 @@ struct cooldown {
 };
 /* Whether something that t needs is cooling down; the one that lasts longest. */
 bool cooldowns_find(const struct cooldowns *cs, const struct target *t, struct cooldown *out);
+/* The same for the key alone that t names. */
+bool cooldowns_find_key(const struct cooldowns *cs, const struct target *t, struct cooldown *out);
 /* A try of t begins. True where the time is over: it is the one that is let through, and its end must be
  * reported, whatever it is. */
 bool cooldowns_begin(struct cooldowns *cs, const struct target *t);

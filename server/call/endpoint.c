@@ -10,13 +10,38 @@
 /* A local server may load a model for minutes before the first byte. */
 #define LOCAL_FIRST_BYTE_MS 600000
 
+static void
+take_first(void *arg, const struct credential *c)
+{
+	const char **first = arg;
+
+	if (*first == NULL)
+		*first = c->label;
+}
+
+/* What is asked beside calls (lists of models, checks) goes with the usual key; where several share the calls
+ * there need not be one of that label. */
+static const char *
+label_of(const struct credentials *cs, const struct provider *p, const char *label)
+{
+	const char *first = NULL;
+
+	if (p->key_sharing == KEY_SHARING_OFF || credentials_find(cs, p->name, label) != NULL ||
+	    (label != NULL && strcmp(label, "default") != 0))
+		return label;
+	credentials_each(cs, p->name, take_first, &first);
+	return first != NULL ? first : label;
+}
+
 int
 endpoint_open(struct endpoint *to, struct credentials *cs, const struct provider *p,
     const char *label, enum auth_style style, struct error *err)
 {
-	const struct credential *c = credentials_find(cs, p->name, label);
+	const struct credential *c;
 	int r = 0;
 
+	label = label_of(cs, p, label);
+	c = credentials_find(cs, p->name, label);
 	memset(to, 0, sizeof(*to));
 	to->base_url = p->base_url;
 	to->ca_file = p->ca_file;

@@ -144,17 +144,59 @@ is_too_dear(struct routes *r, const struct route *of, struct route_step *s)
 	return true;
 }
 
-int
-routes_unfit(struct routes *r, const struct route *of, struct route_step *s)
+/* With the key that its label says. */
+static int
+unfit_with(struct routes *r, const struct route *of, struct route_step *s)
 {
 	struct error err = ERROR_INIT;
 
-	s->passed = routes_ready(r, &s->target, &err);
+	s->passed = routes_key_ready(r, &s->target, &err);
 	s->until_ms = 0;
 	s->guessed = false;
 	snprintf(s->why, sizeof s->why, "%s", s->passed != 0 ? err.message : "");
 	if (s->passed == 0 && !is_too_dear(r, of, s) && !is_cooling(r, of->fall_on, s))
 		is_at_wall(r, of->fall_on, s);
+	return s->passed;
+}
+
+/* Where keys share, one that can serve is enough; else the reason is that of the one that can soonest. */
+static void
+unfit_with_all(struct routes *r, const struct route *of, struct route_step *s, const struct route_keys *keys)
+{
+	struct route_step soonest = { .passed = 0 };
+
+	for (size_t i = 0; i < keys->count; i++) {
+		const struct target *t = &s->target;
+		struct route_step one = { .passed = 0 };
+
+		target_set(&one.target, t->provider, t->model, t->upstream, keys->of[i]->label);
+		unfit_with(r, of, &one);
+		target_clear(&one.target);
+		if (i == 0 || one.passed == 0 || (one.until_ms > 0 &&
+		        (soonest.until_ms == 0 || one.until_ms < soonest.until_ms)))
+			soonest = one;
+		if (one.passed == 0)
+			break;
+	}
+	s->passed = soonest.passed;
+	s->until_ms = soonest.until_ms;
+	s->guessed = soonest.guessed;
+	if (s->passed != 0 && keys->count > 1)
+		snprintf(s->why, sizeof s->why, "none of its %zu keys can serve: %.260s", keys->count,
+		    soonest.why);
+	else
+		snprintf(s->why, sizeof s->why, "%s", soonest.why);
+}
+
+int
+routes_unfit(struct routes *r, const struct route *of, struct route_step *s)
+{
+	struct route_keys keys;
+
+	if (routes_keys(r, &s->target, &keys))
+		unfit_with_all(r, of, s, &keys);
+	else
+		unfit_with(r, of, s);
 	return s->passed;
 }
 

@@ -7,22 +7,10 @@
 #include "protocol/base/str.h"
 #include "server/call/plan.h"
 #include "server/call/resolve.h"
-#include "server/dialect/dialect.h"
-#include "server/state/catalogue.h"
+#include "server/call/route_inside.h"
 
 #define DEFAULT_PROVIDER_ID "catalogue:echo"
 #define DEFAULT_MODEL "echo"
-
-struct routes {
-	struct providers *ps;
-	struct models *ms;
-	struct overrides *os;
-	struct credentials *cs;
-	struct sessions *ss; /* NULL = none */
-	struct chains *chains; /* NULL = none */
-	struct cooldowns *cooldowns; /* NULL = none */
-	struct purses *purses;       /* NULL = none */
-};
 
 struct routes *
 routes_new(struct providers *ps, struct models *ms, struct overrides *os, struct credentials *cs)
@@ -430,71 +418,4 @@ routes_resolve(struct routes *r, const char *selector, struct target *out, char 
 	error_field(err, "ref", "%.65s is a chain; this is about one target", selector);
 	error_hint(err, "name one of it: mpc chain show %.64s", selector + 1);
 	return MP_E_INVALID_PARAMS;
-}
-
-const struct limits *
-routes_limits(const struct routes *r, const struct target *t)
-{
-	if (t->label != NULL && credentials_label_reserved(t->label))
-		return NULL;
-	return credentials_limits(r->cs, t->provider, t->label);
-}
-
-int64_t
-routes_context_tokens(const struct routes *r, const struct target *t)
-{
-	const struct provider *p = providers_find(r->ps, t->provider);
-	const struct roster_model *m =
-	    p != NULL ? discovered_find(models_discovered(r->ms), p, t->upstream) : NULL;
-
-	if (m != NULL && m->context_tokens > 0)
-		return m->context_tokens;
-	for (size_t i = 0; p != NULL && i < catalogue_model_count(); i++) {
-		const struct catalogue_model *known = catalogue_model(i);
-
-		if (strcmp(known->provider, p->name) == 0 && strcmp(known->model, t->upstream) == 0)
-			return known->context_tokens;
-	}
-	return 0;
-}
-
-static int
-key_ready(struct routes *r, const struct provider *p, const char *label, struct error *err)
-{
-	const struct secret *key;
-
-	switch (p->auth) {
-	case AUTH_API_KEY:
-		return credentials_open(r->cs, p, label, &key, err);
-	case AUTH_OPTIONAL_KEY:
-		/* a key that is there must be usable; the label "default" may be missing */
-		if (strcmp(label, "default") == 0 && credentials_find(r->cs, p->name, label) == NULL)
-			return 0;
-		return credentials_open(r->cs, p, label, &key, err);
-	case AUTH_OAUTH_PERSONAL:
-	case AUTH_NONE:
-		return 0;
-	}
-	return 0;
-}
-
-int
-routes_ready(struct routes *r, const struct target *t, struct error *err)
-{
-	const struct provider *p = t->provider != NULL ? providers_find(r->ps, t->provider) : NULL;
-
-	if (p == NULL)
-		return error_set(err, MP_E_NOT_FOUND, "there is no provider \"%s\"",
-		    t->provider != NULL ? t->provider : "");
-	if (!p->enabled) {
-		error_set(err, MP_E_INVALID_STATE, "provider %s is disabled", p->name);
-		error_hint(err, "mpc provider enable %s", p->name);
-		return MP_E_INVALID_STATE;
-	}
-	if (dialect_find(p->dialect) == NULL) {
-		error_set(err, MP_E_INVALID_STATE, "this version does not speak %s yet", p->dialect);
-		error_hint(err, "choose another provider: mpc providers");
-		return MP_E_INVALID_STATE;
-	}
-	return key_ready(r, p, t->label != NULL ? t->label : "default", err);
 }

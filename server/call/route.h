@@ -126,8 +126,29 @@ const struct limits *routes_limits(const struct routes *r, const struct target *
 /* How many tokens of context its model has, as its provider or the catalogue says; 0 = unknown. */
 int64_t routes_context_tokens(const struct routes *r, const struct target *t);
 
-/* Whether a target could serve now, for status and before a call: 0, or MP_E_NO_CREDENTIAL, MP_E_LOCKED,
- * MP_E_INVALID_STATE (disabled, or a dialect this version does not speak), MP_E_ORIGIN, MP_E_TAMPERED. */
+/* The keys of a provider that share the calls of a target. Borrowed until the next change. */
+struct route_keys {
+	enum key_sharing how;
+	const char *provider_id;
+	const struct credential *of[CREDENTIALS_PER_PROVIDER];
+	size_t count;
+};
+/* False when none do: they do not share, there is none, or t names one (that with another label than
+ * "default", the usual one's). */
+bool routes_keys(const struct routes *r, const struct target *t, struct route_keys *out);
+/* Whether t's provider would serve it now with the key of that label, as far as it is the key's own: it
+ * opens, does not cool down, and no limit of it is used up. Else *until_ms: when it may again; 0 = not
+ * known. */
+bool routes_key_fits(struct routes *r, const struct target *t, const char *label, int64_t *until_ms);
+/* Whether any of those that share would. Else *soonest_ms: when the first may again. False, too, when none
+ * share. */
+bool routes_any_key_fits(struct routes *r, const struct target *t, int64_t *soonest_ms);
+/* routes_ready with the key of that very label. */
+int routes_key_ready(struct routes *r, const struct target *t, struct error *err);
+
+/* Whether a target could serve now, with any of the keys that share, for status and before a call: 0, or
+ * MP_E_NO_CREDENTIAL, MP_E_LOCKED, MP_E_INVALID_STATE (disabled, or a dialect this version does not speak),
+ * MP_E_ORIGIN, MP_E_TAMPERED. */
 int routes_ready(struct routes *r, const struct target *t, struct error *err);
 
 #endif

@@ -95,8 +95,23 @@ backoff(const struct tour *t, enum failure_class class, unsigned chance)
 static void
 note(struct tour *t, size_t step, int code, bool passed, enum failure_class class)
 {
-	if (t->log_count < TOUR_LOG_MAX)
-		t->log[t->log_count++] = (struct tour_stop){ step, code, passed, class };
+	struct tour_stop *s = &t->log[t->log_count];
+
+	if (t->log_count == TOUR_LOG_MAX)
+		return;
+	*s = (struct tour_stop){ .step = step, .code = code, .passed = passed, .class = class };
+	if (step == t->at)
+		memcpy(s->key, t->key, sizeof s->key);
+	t->log_count++;
+}
+
+bool
+tour_tried_key(const struct tour *t, size_t step, const char *label)
+{
+	for (size_t i = 0; i < t->log_count; i++)
+		if (t->log[i].step == step && strcmp(t->log[i].key, label) == 0)
+			return true;
+	return false;
 }
 
 /* ---- which one ---- */
@@ -194,6 +209,17 @@ find_again(struct tour *t, const struct tour_world *w, int64_t *wait_ms)
 	return move(t, best);
 }
 
+/* The same target at once, with a key that did not fail in this request. */
+static bool
+change_key(struct tour *t, const struct tour_world *w)
+{
+	if (t->tries >= TOUR_TRIES_MAX || w->left_ms == 0 || w->may_change_key == NULL ||
+	    tries_of_provider(t, t->at) >= TOUR_PROVIDER_TRIES || !w->may_change_key(w->arg, t->at))
+		return false;
+	t->other_key = true;
+	return move(t, t->at);
+}
+
 /* What the model that refused can take; what is not known is no reason to try a smaller one. */
 static int64_t
 needed_context(const struct tour *t, const struct tour_world *w)
@@ -210,10 +236,13 @@ tour_next(struct tour *t, const struct failure *f, const struct tour_world *w, i
 	int64_t larger_than = -1;
 
 	*wait_ms = 0;
+	t->other_key = false;
 	note(t, t->at, failure_error_code(f->class), false, f->class);
 	s->wait_ms = f->wait_ms;
 	s->may_be_again = may_be_again(t, f);
 	s->ready_ms = w->now_ms + (f->wait_ms >= 0 ? f->wait_ms : backoff(t, f->class, w->chance));
+	if (failure_is_keys(f) && change_key(t, w))
+		return true;
 	if (t->route->chain[0] == '\0' || t->tries >= TOUR_TRIES_MAX || w->left_ms == 0 ||
 	    !tour_falls_on(t->route->fall_on, f->class))
 		return false;
@@ -224,11 +253,23 @@ tour_next(struct tour *t, const struct failure *f, const struct tour_world *w, i
 	return find_fresh(t, larger_than, w) || find_again(t, w, wait_ms);
 }
 
+/* Whether what stood in the way was the key's: none to send, or somebody else is trying it again now. */
+static bool
+is_of_key(int code)
+{
+	return code == MP_E_NO_CREDENTIAL || code == MP_E_ORIGIN || code == MP_E_TAMPERED ||
+	    code == MP_E_AUTH_REJECTED || code == MP_E_NOT_PERMITTED || code == MP_E_QUOTA_EXCEEDED ||
+	    code == MP_E_RATE_LIMITED;
+}
+
 bool
 tour_skip(struct tour *t, int code, const struct tour_world *w, int64_t *wait_ms)
 {
 	*wait_ms = 0;
+	t->other_key = false;
 	note(t, t->at, code, true, FAILURE_NONE);
+	if (is_of_key(code) && change_key(t, w))
+		return true;
 	t->steps[t->at].passed = true;
 	if (t->route->chain[0] == '\0' || t->tries >= TOUR_TRIES_MAX)
 		return false;

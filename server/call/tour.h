@@ -2,7 +2,9 @@
  * (PROTOCOL.md section 6, providers/limits-and-errors.md section 1).
  *
  * Rules alone: no loop, no clock, no I/O. A failure goes to the next target when the chain falls back on it.
- * When none is left, those that may be tried again are, after their wait. A route without a chain is one try.
+ * When none is left, those that may be tried again are, after their wait. A route without a chain is one
+ * try. Where the keys of a provider share its calls, a failure of the key goes to another key first, with or
+ * without a chain.
  * Everything is bounded: tries of a target and of a provider, tries in all, the waits together. */
 #ifndef SERVER_CALL_TOUR_H
 #define SERVER_CALL_TOUR_H
@@ -22,6 +24,7 @@ struct tour_stop {
 	int code;     /* MP_E_... */
 	bool passed;  /* it was not asked at all */
 	enum failure_class class; /* when it was */
+	char key[65]; /* label of the key, where keys share; "" = nobody chose one */
 };
 
 struct tour_step {
@@ -41,6 +44,8 @@ struct tour {
 	unsigned tries;
 	int64_t waited_ms;   /* in all */
 	int64_t backoff_ms;  /* the first one */
+	char key[65];        /* of step `at`: as in tour_stop; the owner's to set */
+	bool other_key;      /* the next try is of the same target with another key */
 };
 
 /* What the owner knows. */
@@ -53,6 +58,8 @@ struct tour_world {
 	int64_t now_ms;  /* monotonic */
 	int64_t left_ms; /* the caller's patience; -1 = without end */
 	unsigned chance; /* random: spreads the waits */
+	/* Whether that step can be asked with another key than those it was asked with; NULL = never. */
+	bool (*may_change_key)(void *arg, size_t step);
 };
 
 /* route is borrowed and stays as it is; backoff_ms is the first wait where the provider names none. */
@@ -63,6 +70,8 @@ bool tour_begin(struct tour *t);
 bool tour_next(struct tour *t, const struct failure *f, const struct tour_world *w, int64_t *wait_ms);
 /* The same when it could not even be sent. */
 bool tour_skip(struct tour *t, int code, const struct tour_world *w, int64_t *wait_ms);
+/* Whether it was asked with that key, and failed. */
+bool tour_tried_key(const struct tour *t, size_t step, const char *label);
 /* One more try of the same target, for a reason of the owner's; false when there were enough. */
 bool tour_again(struct tour *t);
 

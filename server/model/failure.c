@@ -1,6 +1,7 @@
 #include "server/model/failure.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "protocol/base/err.h"
 
@@ -38,4 +39,11 @@ int
 failure_error_code(enum failure_class c)
 {
 	return classes[c].code;
+}
+
+bool
+failure_is_keys(const struct failure *f)
+{
+	return f->class == FAILURE_AUTH || f->class == FAILURE_PERMISSION || f->class == FAILURE_QUOTA ||
+	    f->class == FAILURE_RATE_LIMIT || strcmp(f->kind, "key_source") == 0;
 }

@@ -45,5 +45,7 @@ struct failure {
 const char *failure_class_name(enum failure_class c); /* "rate_limit", ... as in the pages */
 /* The protocol error a class becomes (UX.md section 6 gives the exit code). */
 int failure_error_code(enum failure_class c);
+/* Whether it is about the key that went along, or should have: another key of the provider may be served. */
+bool failure_is_keys(const struct failure *f);
 
 #endif

@@ -56,6 +56,34 @@ pack_route_chain(struct pack *p, const struct rpc_parts *parts, const struct rou
 	pack_map_end(p);
 }
 
+void
+pack_route_keys(struct pack *p, const struct rpc_parts *parts, const struct target *t)
+{
+	struct route_keys keys;
+
+	if (!routes_keys(parts->routes, t, &keys))
+		return;
+	pack_str(p, "keys");
+	pack_map_begin(p);
+	pack_kv_str(p, "sharing", key_sharing_name(keys.how));
+	pack_str(p, "of");
+	pack_array_begin(p);
+	for (size_t i = 0; i < keys.count; i++) {
+		int64_t until_ms;
+		bool fits = routes_key_fits(parts->routes, t, keys.of[i]->label, &until_ms);
+
+		pack_map_begin(p);
+		pack_kv_str(p, "label", keys.of[i]->label);
+		pack_kv_int(p, "weight", (int64_t)keys.of[i]->weight);
+		pack_kv_bool(p, "ready", fits);
+		if (until_ms > 0)
+			pack_kv_int(p, "until_ms", until_ms);
+		pack_map_end(p);
+	}
+	pack_array_end(p);
+	pack_map_end(p);
+}
+
 /* As they were defined: a chain within it as @name. */
 static void
 pack_links(struct pack *p, const struct rpc_parts *parts, const struct chain *c)

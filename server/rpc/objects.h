@@ -50,6 +50,8 @@ bool context_warning(const struct rpc_parts *parts, const struct provider *pr, c
 /* "chain" and what its list is: the name, the codes it falls back on, the targets in their order, each with
  * the reason when it is passed over. Nothing for a route without a chain. */
 void pack_route_chain(struct pack *p, const struct rpc_parts *parts, const struct route *r);
+/* The member keys, where several share the calls of that target. */
+void pack_route_keys(struct pack *p, const struct rpc_parts *parts, const struct target *t);
 /* The members into a map that is open; `rev` is left out where rpc_ok writes it. */
 void pack_chain_members(struct pack *p, const struct rpc_parts *parts, const struct chain *c, bool with_rev);
 void pack_chain(struct pack *p, const struct rpc_parts *parts, const struct chain *c);

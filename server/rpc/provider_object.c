@@ -46,13 +46,32 @@ key_fits(const struct provider *p, const struct credential *c)
 	return fits;
 }
 
+static void
+take_better(void *arg, const struct credential *c)
+{
+	const struct credential **best = arg;
+
+	if (*best == NULL || strcmp(c->label, "default") == 0)
+		*best = c;
+}
+
+/* The usual key; where keys share the calls and that one is missing, any of them. */
+static const struct credential *
+key_of(const struct rpc_parts *parts, const struct provider *p, const char *label)
+{
+	const struct credential *c = credentials_find(parts->credentials, p->name, label);
+
+	if (c == NULL && label == NULL && p->key_sharing != KEY_SHARING_OFF)
+		credentials_each(parts->credentials, p->name, take_better, &c);
+	return c;
+}
+
 /* What stands in the way of the key; true when something does. */
 static bool
 view_key(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
 {
 	const struct session *test = session_of(parts, p);
-	const struct credential *c = credentials_find(parts->credentials, p->name,
-	    test != NULL ? test->label : NULL);
+	const struct credential *c = key_of(parts, p, test != NULL ? test->label : NULL);
 
 	if (p->auth != AUTH_API_KEY && p->auth != AUTH_OPTIONAL_KEY)
 		return false;
@@ -74,6 +93,17 @@ view_key(const struct rpc_parts *parts, const struct provider *p, struct provide
 	return false;
 }
 
+/* Where keys share the calls, one of them that can serve is enough. */
+static bool
+other_key_serves(const struct rpc_parts *parts, const struct provider *p)
+{
+	char none[] = "";
+	const struct target t = { .provider = p->name, .model = none, .upstream = none };
+	int64_t soonest_ms;
+
+	return routes_any_key_fits(parts->routes, &t, &soonest_ms);
+}
+
 /* A wall that the provider announced: nothing gets through until it resets. */
 static bool
 view_limits(const struct rpc_parts *parts, const struct provider *p, struct provider_view *v)
@@ -82,7 +112,7 @@ view_limits(const struct rpc_parts *parts, const struct provider *p, struct prov
 	const struct limit *wall = l != NULL ? limits_wall(l, clock_wall_ms()) : NULL;
 	char why[96];
 
-	if (wall == NULL)
+	if (wall == NULL || other_key_serves(parts, p))
 		return false;
 	snprintf(why, sizeof why, wall->microusd ? "the %s is used up"
 	    : "the limit of %s is used up", wall->name);

@@ -57,7 +57,7 @@ credentials_report(struct credentials *cs, const char *provider, const char *lab
 		i->c.last_code = xstrdup(word);
 	}
 	/* a source may give another key by now */
-	if (code != 0 && i->c.source != KEY_STORED)
+	if ((code == MP_E_AUTH_REJECTED || code == MP_E_NO_CREDENTIAL) && i->c.source != KEY_STORED)
 		credential_item_close(i);
 	i->unsaved = true;
 	/* no disk on the way of a call, but for what people would miss after a crash */

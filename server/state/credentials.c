@@ -11,7 +11,6 @@
 #include "server/store/copies.h"
 #include "server/store/rows.h"
 
-#define KEYS_PER_PROVIDER 64
 #define LAST4_FROM_BYTES 20           /* THREATS.md section 3.4 */
 
 static const char *
@@ -308,9 +307,9 @@ check_label(struct credentials *cs, const struct provider *p, const char *label,
 	for (size_t i = 0; i < cs->list.count; i++)
 		keys += cs->list.items[i]->c.session_id == 0 &&
 		    strcmp(cs->list.items[i]->provider_id, p->id) == 0;
-	if (keys >= KEYS_PER_PROVIDER && item_find(cs, p, label) == NULL)
+	if (keys >= CREDENTIALS_PER_PROVIDER && item_find(cs, p, label) == NULL)
 		return error_set(err, MP_E_TOO_MANY, "%s has %d keys already", p->name,
-		    KEYS_PER_PROVIDER);
+		    CREDENTIALS_PER_PROVIDER);
 	return 0;
 }
 

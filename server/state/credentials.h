@@ -11,6 +11,8 @@
 
 struct credentials;
 
+#define CREDENTIALS_PER_PROVIDER 64 /* ordinary ones */
+
 struct credential {
 	const char *id;       /* of this very one: another key in its place has another */
 	const char *provider; /* name */

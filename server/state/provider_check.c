@@ -168,8 +168,8 @@ check_sharing(const struct provider *p, struct error *err)
 	if (p->key_sharing == KEY_SHARING_OFF)
 		return 0;
 	if (p->type == PROVIDER_PLAN_BASED || p->auth == AUTH_OAUTH_PERSONAL) {
-		error_field(err, "key_sharing", "%s has a login, which its own program holds, and no keys that "
-		    "could share calls", p->name);
+		error_field(err, "key_sharing", "%s has a login, which its own program holds, and no keys "
+		    "that could share calls", p->name);
 		error_hint(err, "leave it off: key_sharing=off");
 		return MP_E_INVALID_PARAMS;
 	}

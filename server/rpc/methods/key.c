@@ -107,7 +107,8 @@ store_wish(struct rpc_request *req, const struct provider *pr, const struct wish
 		r = credentials_set_source(parts->credentials, pr, label, w->kind, w->text, origin,
 		    err);
 	if (r == 0 && rpc_has(req, "weight"))
-		r = credentials_weigh(parts->credentials, pr, label, (unsigned)rpc_int(req, "weight", 1), err);
+		r = credentials_weigh(parts->credentials, pr, label,
+		    (unsigned)rpc_int(req, "weight", 1), err);
 	if (r != 0) {
 		changes_rollback(parts->changes);
 		return r;

@@ -156,6 +156,8 @@ pack_attempts(struct pack *p, const struct tour *tour)
 
 		pack_map_begin(p);
 		pack_kv_str(p, "ref", target_ref(&tour->route->steps[stop->step].target, ref, sizeof ref));
+		if (stop->key[0] != '\0')
+			pack_kv_str(p, "key", stop->key);
 		pack_kv_str(p, "code", error_code(stop->code));
 		if (stop->passed)
 			pack_kv_bool(p, "passed", true);

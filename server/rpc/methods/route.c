@@ -45,6 +45,7 @@ rpc_route_get(struct rpc_request *req)
 		pack_layer(p, &route.layers[i]);
 	pack_array_end(p);
 	pack_route_chain(p, parts, &route);
+	pack_route_keys(p, parts, &route.target);
 	pack_kv_bool(p, "ready", ready == 0);
 	if (ready != 0) {
 		pack_str(p, "problem");

@@ -173,6 +173,14 @@ send_error(struct stream *s, const struct error *err, bool partial, const struct
 
 /* ---- what the call says ---- */
 
+/* Where nobody chose a key there is none to tell. */
+static void
+pack_label(struct pack *p, const char *name, const char *label)
+{
+	if (label[0] != '\0')
+		pack_kv_str(p, name, label);
+}
+
 static void
 on_start(void *arg, const struct call_start *start)
 {
@@ -188,6 +196,7 @@ on_start(void *arg, const struct call_start *start)
 	pack_kv_str(p, "model", start->target->model);
 	pack_kv_int(p, "attempt", start->attempt);
 	pack_kv_str(p, "why", start->why);
+	pack_label(p, "key", start->key);
 	if (start->chain[0] != '\0') {
 		pack_kv_str(p, "chain", start->chain);
 		pack_kv_int(p, "position", (int64_t)start->position);
@@ -212,8 +221,12 @@ on_fallback(void *arg, const struct call_fallback *f)
 		pack_kv_bool(p, "passed", true);
 	else
 		pack_kv_str(p, "class", failure_class_name(f->class));
-	pack_kv_str(p, "chain", f->chain);
-	pack_kv_int(p, "position", (int64_t)f->position);
+	if (f->chain[0] != '\0') {
+		pack_kv_str(p, "chain", f->chain);
+		pack_kv_int(p, "position", (int64_t)f->position);
+	}
+	pack_label(p, "from_key", f->from_key);
+	pack_label(p, "to_key", f->to_key);
 	if (f->wait_ms > 0)
 		pack_kv_int(p, "wait_ms", f->wait_ms);
 	event_end(s);

@@ -19,6 +19,7 @@ struct trip {
 	struct tour_world world;
 	const char *unfit;   /* this ref cannot serve */
 	int64_t context[8];  /* by step; 0 = unknown */
+	unsigned keys[8];    /* by step: how many share its calls; 0 = they do not */
 };
 
 static size_t
@@ -40,6 +41,14 @@ unfit(void *arg, const struct target *target, struct error *err)
 	if (t->unfit == NULL || strcmp(target_ref(target, ref, sizeof ref), t->unfit) != 0)
 		return 0;
 	return error_set(err, MP_E_NO_CREDENTIAL, "no key");
+}
+
+static bool
+may_change_key(void *arg, size_t step)
+{
+	struct trip *t = arg;
+
+	return t->keys[step] > t->tour.steps[step].tries;
 }
 
 static int64_t
@@ -70,7 +79,7 @@ trip_begin(struct trip *t, const char *refs, const char *chain, uint64_t fall_on
 	}
 	snprintf(t->route.chain, sizeof t->route.chain, "%s", chain);
 	t->route.fall_on = fall_on;
-	t->world = (struct tour_world){ unfit, context, t, 0, -1, 0 };
+	t->world = (struct tour_world){ unfit, context, t, 0, -1, 0, may_change_key };
 	tour_init(&t->tour, &t->route, 500);
 }
 
@@ -193,6 +202,83 @@ F81_test_tour__a_provider_is_asked_three_times_at_most(void **state)
 	trip_begin(&t, "a:1 b:1 c:1 d:1 e:1 f:1", "c", all);
 	storm(&t, FAILURE_SERVER, -1);
 	assert_int_equal(t.tour.tries, TOUR_TRIES_MAX);
+	trip_end(&t);
+}
+
+static void
+test_tour__what_is_the_keys_goes_to_another_key_first(void **state)
+{
+	static const struct {
+		enum failure_class class;
+		const char *lone, *chain;
+	} rows[] = {
+		{ FAILURE_AUTH, "a:1 a:1 a:1", "a:1 a:1 a:1 b:1" },
+		{ FAILURE_PERMISSION, "a:1 a:1 a:1", "a:1 a:1 a:1 b:1" },
+		{ FAILURE_QUOTA, "a:1 a:1 a:1", "a:1 a:1 a:1 b:1" },
+		{ FAILURE_RATE_LIMIT, "a:1 a:1 a:1", "a:1 a:1 a:1 b:1 +500 b:1 +1000 b:1" },
+		{ FAILURE_NETWORK, "a:1", "a:1 b:1 +500 a:1 b:1" },
+		{ FAILURE_BAD_REQUEST, "a:1", "a:1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct trip t;
+
+		/* nine keys, and yet no more than three tries of a provider */
+		trip_begin(&t, "a:1", "", 0);
+		t.keys[0] = 9;
+		assert_string_equal(storm(&t, rows[i].class, -1), rows[i].lone);
+		trip_end(&t);
+		trip_begin(&t, "a:1 b:1", "c", all);
+		t.keys[0] = 9;
+		assert_string_equal(storm(&t, rows[i].class, -1), rows[i].chain);
+		trip_end(&t);
+	}
+}
+
+static void
+test_tour__a_key_that_was_tried_is_known(void **state)
+{
+	struct failure f = failed(FAILURE_AUTH, -1);
+	struct trip t;
+	int64_t wait = -1;
+
+	(void)state;
+	trip_begin(&t, "a:1", "", 0);
+	t.keys[0] = 2;
+	assert_true(tour_begin(&t.tour));
+	snprintf(t.tour.key, sizeof t.tour.key, "one");
+	assert_true(tour_next(&t.tour, &f, &t.world, &wait));
+	assert_true(t.tour.other_key);
+	assert_int_equal(wait, 0);
+	assert_true(tour_tried_key(&t.tour, 0, "one"));
+	assert_false(tour_tried_key(&t.tour, 0, "two"));
+	snprintf(t.tour.key, sizeof t.tour.key, "two");
+	assert_false(tour_next(&t.tour, &f, &t.world, &wait));
+	assert_false(t.tour.other_key);
+	assert_string_equal(t.tour.log[1].key, "two");
+	trip_end(&t);
+}
+
+static void
+test_tour__a_key_that_cannot_be_sent_leads_to_another(void **state)
+{
+	struct trip t;
+	int64_t wait;
+
+	(void)state;
+	trip_begin(&t, "a:1", "", 0);
+	t.keys[0] = 2;
+	assert_true(tour_begin(&t.tour));
+	assert_true(tour_skip(&t.tour, MP_E_TAMPERED, &t.world, &wait));
+	assert_true(t.tour.other_key);
+	assert_false(tour_skip(&t.tour, MP_E_TAMPERED, &t.world, &wait));
+	trip_end(&t);
+	/* what is not the key's */
+	trip_begin(&t, "a:1", "", 0);
+	t.keys[0] = 2;
+	assert_true(tour_begin(&t.tour));
+	assert_false(tour_skip(&t.tour, MP_E_LOCKED, &t.world, &wait));
 	trip_end(&t);
 }
 
@@ -348,6 +434,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(F81_test_tour__every_class_has_its_rule),
 		cmocka_unit_test(F81_test_tour__a_provider_is_asked_three_times_at_most),
+		cmocka_unit_test(test_tour__what_is_the_keys_goes_to_another_key_first),
+		cmocka_unit_test(test_tour__a_key_that_was_tried_is_known),
+		cmocka_unit_test(test_tour__a_key_that_cannot_be_sent_leads_to_another),
 		cmocka_unit_test(F81_test_tour__waits_are_spread),
 		cmocka_unit_test(test_tour__patience_ends_it),
 		cmocka_unit_test(test_tour__no_says_the_provider_and_that_is_that),
