@@ -4,6 +4,7 @@
 
 #include "server/base/clock.h"
 #include "server/call/attempt.h"
+#include "server/call/mint.h"
 #include "server/call/waiting.h"
 #include "server/state/credentials.h"
 
@@ -15,7 +16,7 @@ take_first(void *arg, const struct credential *c)
 {
 	const char **first = arg;
 
-	if (*first == NULL)
+	if (*first == NULL && strcmp(c->label, MINT_LABEL) != 0)
 		*first = c->label;
 }
 

@@ -133,8 +133,8 @@ struct route_keys {
 	const struct credential *of[CREDENTIALS_PER_PROVIDER];
 	size_t count;
 };
-/* False when none do: they do not share, there is none, or t names one (that with another label than
- * "default", the usual one's). */
+/* False when none do: they do not share, there is none (a management key is none), or t names one (that with
+ * another label than "default", the usual one's). */
 bool routes_keys(const struct routes *r, const struct target *t, struct route_keys *out);
 /* Whether t's provider would serve it now with the key of that label, as far as it is the key's own: it
  * opens, does not cool down, and no limit of it is used up. Else *until_ms: when it may again; 0 = not

@@ -4,6 +4,7 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/call/cooldowns.h"
+#include "server/call/mint.h"
 #include "server/call/route_inside.h"
 #include "server/dialect/dialect.h"
 #include "server/state/catalogue.h"
@@ -77,12 +78,13 @@ routes_key_ready(struct routes *r, const struct target *t, struct error *err)
 
 /* ---- keys that share the calls of their provider ---- */
 
+/* A management key makes keys and answers no calls. */
 static void
 collect(void *arg, const struct credential *c)
 {
 	struct route_keys *keys = arg;
 
-	if (keys->count < CREDENTIALS_PER_PROVIDER)
+	if (keys->count < CREDENTIALS_PER_PROVIDER && strcmp(c->label, MINT_LABEL) != 0)
 		keys->of[keys->count++] = c;
 }
 

@@ -46,24 +46,15 @@ key_fits(const struct provider *p, const struct credential *c)
 	return fits;
 }
 
-static void
-take_better(void *arg, const struct credential *c)
-{
-	const struct credential **best = arg;
-
-	if (*best == NULL || strcmp(c->label, "default") == 0)
-		*best = c;
-}
-
 /* The usual key; where keys share the calls and that one is missing, any of them. */
 static const struct credential *
 key_of(const struct rpc_parts *parts, const struct provider *p, const char *label)
 {
 	const struct credential *c = credentials_find(parts->credentials, p->name, label);
+	const struct target t = { .provider = p->name };
+	struct route_keys keys;
 
-	if (c == NULL && label == NULL && p->key_sharing != KEY_SHARING_OFF)
-		credentials_each(parts->credentials, p->name, take_better, &c);
-	return c;
+	return c == NULL && label == NULL && routes_keys(parts->routes, &t, &keys) ? keys.of[0] : c;
 }
 
 /* What stands in the way of the key; true when something does. */

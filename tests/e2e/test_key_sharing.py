@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness.provider import Close, Provider, Wait, reply, stream
+from harness.provider import Close, Provider, Sleep, Wait, reply, stream
 from harness.rpc import RpcError
 
 
@@ -398,6 +398,22 @@ def test_a_provider_without_the_usual_key(daemon, provider):
         assert keys.ask(c).code == "no_credential"
 
 
+def test_what_is_asked_beside_calls_has_a_key_too(daemon, provider):
+    keys = Keys(daemon, provider, b=1, management=100)
+    with daemon.rpc() as c:
+        c.call("provider.update", name="lab", set={"auth_type": "api-key"})
+        assert {keys.key_of(c, f"talk {i}") for i in range(30)} == {"b"}
+        assert [m["ref"] for m in c.call("model.list", provider="lab", catalog=True, refresh=True)["models"]] == ["lab:m1", "lab:m2"]
+        listed = [r for r in provider.requests if r.path.endswith("/models")]
+        assert {r.header("authorization") for r in listed} == {f"Bearer {secret('b')}"}
+        # a check is of the usual key, or of the one that it names, and moves nobody
+        keys.fails("b", 429, retry_after=60)
+        before = len(keys.asked)
+        assert not c.call("provider.check", name="lab:m1", deep=True)["ok"] and len(keys.asked) == before + 1
+        keys.heals("b")
+        assert keys.key_of(c) == "b"
+
+
 def test_a_source_that_fails_is_one_keys_trouble(daemon, provider):
     keys = Keys(daemon, provider, default=1)
     gone = daemon.home / "key"
@@ -413,6 +429,8 @@ def test_a_source_that_fails_is_one_keys_trouble(daemon, provider):
         assert c.call("provider.get", name="lab")["status"] in ("available", "active")
         keys.asked.clear()
         assert keys.key_of(c, mine) == "default" and len(keys.asked) == 1
+        # and the source is left alone as a key is
+        assert {tuple(starts(keys.ask(c, f"new {i}"))) for i in range(12)} == {(("lab:m1", "default"),)}
 
 
 def test_mpc_says_which_key_went_on(daemon, provider):
@@ -454,7 +472,8 @@ def test_random_keys(daemon, provider, rng):
                 what = rng.random()
                 if what < 0.3:
                     status, body = rng.choice(failures)
-                    answer = reply(status, {"error": body}, extra=[("retry-after", "0.02")] if rng.random() < 0.7 else [])
+                    # by the time that another one has answered, it could be asked again
+                    answer = [Sleep(0.04), *reply(status, {"error": body}, extra=[("retry-after", "0.02")] if rng.random() < 0.7 else [])]
                     keys.scripted[label] = lambda request, answer=answer: answer
                 elif what < 0.4:  # half an answer
                     steps = stream("half of ", label)[:2] + [Close()]

@@ -450,13 +450,14 @@ def test_updates_come_from_a_file(alice, bob, provider):
     add_lab(alice, provider.url)
     path = seal(alice)
     add(bob, path, alice, check=0)
-    alice.mpc("provider", "set", "lab", "display_name=Lab", check=0)
+    alice.mpc("provider", "set", "lab", "display_name=Lab", "key_sharing=weighted", check=0)
     seal(alice)
     assert "Updated to version 2" in bob.mpc("team", "update", check=0).out
     listed = json.loads(bob.mpc("team", "--json", check=0).out)["bundles"]
     assert [(b["team"], b["version"], b["source"], b["providers"], b["ours"]) for b in listed] == [
         ("acme", 2, str(path), ["lab"], False)]
     assert "display_name: Lab" in bob.mpc("team", "show", "acme", check=0).out
+    assert json.loads(bob.mpc("provider", "show", "lab", "--json", check=0).out)["key_sharing"] == "weighted"
     path.unlink()
     bob.mpc("team", "update", check=3)
 

@@ -401,6 +401,87 @@ test_ready__says_why_not(void **state)
 	assert_string_equal(r->w.err.hint, "mpc provider enable openai");
 }
 
+static void
+share(struct road *r, const char *provider, enum key_sharing how)
+{
+	struct provider *p = provider_copy(world_provider(&r->w, provider));
+
+	p->key_sharing = how;
+	CHANGE(&r->w, providers_update(r->w.ps, provider, p, "key_sharing", &r->w.err));
+	provider_free(p);
+}
+
+/* The labels of the keys that share, "" when none do. */
+static void
+sharers(struct road *r, const char *provider, const char *label, const char *expected)
+{
+	struct route_keys keys;
+	char text[256] = "";
+	struct target t;
+
+	target_init(&t);
+	target_set(&t, provider, "m", NULL, label);
+	routes_keys(r->routes, &t, &keys);
+	for (size_t i = 0; i < keys.count; i++) {
+		size_t n = strlen(text);
+
+		snprintf(text + n, sizeof text - n, "%s%s", n > 0 ? " " : "", keys.of[i]->label);
+	}
+	target_clear(&t);
+	assert_string_equal(text, expected);
+}
+
+static void
+test_keys__share_where_the_provider_says_so_and_none_is_named(void **state)
+{
+	struct road *r = *state;
+
+	world_key(&r->w, "openai", "work", "sk-1");
+	world_key(&r->w, "openai", "management", "sk-2");
+	sharers(r, "openai", NULL, "");
+	assert_int_equal(ready(r, "openai", NULL), MP_E_NO_CREDENTIAL);
+	share(r, "openai", KEY_SHARING_WEIGHTED);
+	sharers(r, "openai", NULL, "work");
+	sharers(r, "openai", "default", "work");
+	sharers(r, "openai", "work", "");
+	sharers(r, "openai", "session-3", "");
+	sharers(r, "anthropic", NULL, "");
+	sharers(r, "nobody", NULL, "");
+	assert_int_equal(ready(r, "openai", NULL), 0);
+	world_key(&r->w, "openai", NULL, "sk-3");
+	sharers(r, "openai", NULL, "default work");
+	share(r, "openai", KEY_SHARING_OFF);
+	sharers(r, "openai", NULL, "");
+}
+
+static void
+test_keys__one_that_is_not_used_up_is_enough(void **state)
+{
+	struct road *r = *state;
+	struct route of = { .fall_on = UINT64_MAX };
+	struct route_step step = { .passed = 0 };
+	struct limits used_up = { .count = 0 };
+	int64_t until_ms;
+
+	world_key(&r->w, "openai", NULL, "sk-1");
+	world_key(&r->w, "openai", "work", "sk-2");
+	share(r, "openai", KEY_SHARING_LEAST_LOADED);
+	target_set(&step.target, "openai", "m", NULL, NULL);
+	limits_name(&used_up, "requests")->remaining = 0;
+	credentials_report_limits(r->w.cs, "openai", NULL, &used_up);
+	assert_false(routes_key_fits(r->routes, &step.target, "default", &until_ms));
+	assert_true(until_ms > 0);
+	assert_true(routes_key_fits(r->routes, &step.target, "work", &until_ms));
+	assert_true(routes_any_key_fits(r->routes, &step.target, &until_ms));
+	assert_int_equal(routes_unfit(r->routes, &of, &step), 0);
+	credentials_report_limits(r->w.cs, "openai", "work", &used_up);
+	assert_false(routes_any_key_fits(r->routes, &step.target, &until_ms));
+	assert_true(until_ms > 0);
+	assert_int_equal(routes_unfit(r->routes, &of, &step), MP_E_RATE_LIMITED);
+	assert_non_null(strstr(step.why, "none of its 2 keys can serve: the limit of requests is used up"));
+	target_clear(&step.target);
+}
+
 #define ROAD(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -420,6 +501,8 @@ main(void)
 		ROAD(test_route__a_chain_is_its_targets_in_order),
 		ROAD(test_route__the_default_chain_stands_behind_the_live_choice),
 		ROAD(test_ready__says_why_not),
+		ROAD(test_keys__share_where_the_provider_says_so_and_none_is_named),
+		ROAD(test_keys__one_that_is_not_used_up_is_enough),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
