@@ -36,6 +36,13 @@ credential_reports_flush(struct credentials *cs)
 		store_commit(cs->list.store);
 }
 
+/* A limit comes and goes, many times an hour, and what cools down is stored by itself. */
+static bool
+is_passing(const char *word)
+{
+	return strcmp(word, error_code(MP_E_RATE_LIMITED)) == 0;
+}
+
 void
 credentials_report(struct credentials *cs, const char *provider, const char *label, int code)
 {
@@ -47,7 +54,8 @@ credentials_report(struct credentials *cs, const char *provider, const char *lab
 
 	if (i == NULL)
 		return;
-	turned = strcmp(word, i->c.last_code) != 0 || (code == 0 && i->c.last_ok_ms == 0);
+	turned = (strcmp(word, i->c.last_code) != 0 && !is_passing(word) && !is_passing(i->c.last_code)) ||
+	    (code == 0 && i->c.last_ok_ms == 0);
 	if (code == 0)
 		i->c.last_ok_ms = now;
 	else

@@ -1,5 +1,6 @@
 #include "protocol/base/buf.h"
 #include "server/base/log.h"
+#include "server/store/rows.h"
 #include "tests/unit/state/world.h"
 
 #define KEY "sk-or-v1-0123456789abcdef0123456789abcdef"
@@ -370,6 +371,30 @@ test_credentials__reports_are_kept(void **state)
 }
 
 static void
+stored_code(void *arg, const struct credential_row *row)
+{
+	snprintf(arg, 32, "%s", row->last_code);
+}
+
+static void
+test_credentials__a_passing_limit_is_not_written_at_once(void **state)
+{
+	struct world *w = *state;
+	char stored[32] = "?";
+
+	world_key(w, "openai", NULL, KEY);
+	credentials_report(w->cs, "openai", NULL, 0);
+	credentials_report(w->cs, "openai", NULL, MP_E_RATE_LIMITED);
+	assert_string_equal(credentials_find(w->cs, "openai", NULL)->last_code, "rate_limited");
+	assert_int_equal(store_credential_each(w->store, stored_code, stored), 0);
+	assert_string_equal(stored, "");
+	credentials_report(w->cs, "openai", NULL, 0);
+	credentials_report(w->cs, "openai", NULL, MP_E_AUTH_REJECTED);
+	assert_int_equal(store_credential_each(w->store, stored_code, stored), 0);
+	assert_string_equal(stored, "auth_rejected");
+}
+
+static void
 test_credentials__a_new_key_forgets_the_old_failure(void **state)
 {
 	struct world *w = *state;
@@ -494,6 +519,7 @@ main(void)
 		TEST(test_credentials__a_locked_vault_opens_and_stores_nothing),
 		TEST(test_credentials__reports_are_kept),
 		TEST(test_credentials__a_new_key_forgets_the_old_failure),
+		TEST(test_credentials__a_passing_limit_is_not_written_at_once),
 		TEST(test_credentials__a_weight_stays_when_the_key_is_replaced),
 		TEST(test_credentials__a_weight_is_refused_out_of_range_and_rolled_back),
 		TEST(test_credentials__each_by_provider),
