@@ -189,6 +189,7 @@ check_databases(struct doctor *d, const struct value *info)
 	const char *folder = app_member(d->a, value_get(info, "paths"), "data_dir");
 	const struct value *usage = value_get(info, "usage");
 	bool failing = value_bool(value_get(usage, "failing"), false);
+	const struct value *damage = value_get(usage, "damage");
 	long long waiting = value_int(value_get(usage, "waiting"), 0);
 	long long lost = value_int(value_get(usage, "lost"), 0);
 
@@ -200,7 +201,11 @@ check_databases(struct doctor *d, const struct value *info)
 	else
 		report(d, LEVEL_OK, "database", "",
 		    "state.db and usage.db in %s were checked at start and take writes", folder);
-	if (failing)
+	if (damage != NULL)
+		report(d, LEVEL_FAIL, "usage",
+		    "mpc restore FILE, or stop modelpd and move usage.db away: an empty one begins",
+		    "%s: %lld records wait in memory, %lld are lost", app_text(d->a, damage), waiting, lost);
+	else if (failing)
 		report(d, LEVEL_FAIL, "usage", fix,
 		    "usage.db cannot be written: %lld records wait in memory, %lld are lost", waiting, lost);
 	else if (lost > 0)

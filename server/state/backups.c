@@ -243,8 +243,11 @@ backups_swap(struct backups *b, struct restore *r, char **kept, struct error *er
 	detach_all(b);
 	code = restore_swap(r, kept, err);
 	swapped = code == 0;
-	if (swapped && (code = reopen_all(b, err)) == 0)
+	if (swapped && (code = reopen_all(b, err)) == 0) {
+		for (size_t i = 0; i < b->count; i++)
+			store_replaced(b->stores[i]);
 		return 0;
+	}
 	/* what was open before was well; those of the backup had been opened on trial, so this is a disk */
 	detach_all(b);
 	if (!restore_decided(r) && (!swapped || restore_undo(r, *kept, &again) == 0))

@@ -194,6 +194,8 @@ backup_step(struct backup *b, int pages, struct error *err)
 		return 0;
 	if (c->from->read_only)
 		return error_set(err, MP_E_STORAGE, "%s cannot be used since an error", c->from->path);
+	if (c->from->damaged)
+		return db_file_damaged(c->from->path, "no backup is made of it", err);
 	if (c->run == NULL && (r = copy_begin(b, c, err)) != 0)
 		return r;
 	rc = sqlite3_backup_step(c->run, pages);

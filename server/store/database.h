@@ -13,7 +13,8 @@ struct database {
 	const struct schema *schema;
 	const char *not_in_backups; /* SQL: what lives here and now only leaves a copy; NULL = nothing */
 	int log_pages; /* the write-ahead log moves into the file when it has grown to so many */
-	const char *pragmas; /* that it runs with beside those of all; NULL = none */
+	const char *pragmas; /* that it runs with beside those of all; they write nothing. NULL = none */
+	const char *when_made; /* pragmas that the file remembers; NULL = none */
 };
 
 extern const struct database database_state;

@@ -6,6 +6,7 @@
 
 #include "protocol/base/str.h"
 #include "server/base/log.h"
+#include "server/store/inspection.h"
 
 /* A second opener must learn quickly that it is one. */
 #define BUSY_TIMEOUT_MS 1000
@@ -62,6 +63,7 @@ db_configure(struct store *s)
 void
 db_disconnect(struct store *s)
 {
+	inspection_end(s);
 	for (size_t i = 0; i < s->cached; i++)
 		sqlite3_finalize(s->cache[i].stmt);
 	s->cached = 0;

@@ -13,6 +13,8 @@
 
 #define DB_STATEMENTS 80
 
+struct inspection;
+
 struct store {
 	sqlite3 *db; /* NULL: a reopening failed; everything is an error until the next */
 	char *path;
@@ -20,6 +22,10 @@ struct store {
 	struct database is;
 	bool read_only; /* an I/O error happened: nothing is written until reopened */
 	bool in_tx;
+	bool unseen;  /* too large to be looked at as a whole when it was opened */
+	bool damaged; /* found after the start: nothing is written to it, until another one lies there */
+	bool held;    /* nothing moves from the log into the file */
+	struct inspection *inspection; /* NULL = none goes on */
 	int copying; /* backups that read from this connection */
 	int tx_error; /* what broke this transaction; it can only be rolled back */
 	bool full;    /* the disk was, in this transaction */

@@ -253,7 +253,9 @@ fill_new(const char *path, const struct database *is, struct error *err)
 	if ((rc = db_connect(path, &s)) != SQLITE_OK)
 		return db_file_error(path, rc, err);
 	s->is = *is;
-	if ((rc = db_configure(s)) == SQLITE_OK && (rc = db_exec(s, pragma)) == SQLITE_OK &&
+	if ((rc = db_configure(s)) == SQLITE_OK && is->when_made != NULL)
+		rc = db_exec(s, is->when_made);
+	if (rc == SQLITE_OK && (rc = db_exec(s, pragma)) == SQLITE_OK &&
 	    (rc = migrations_run(s, is->schema, 0)) == SQLITE_OK)
 		rc = db_exec(s, "PRAGMA journal_mode = WAL"); /* remembered by the file */
 	db_close(s);

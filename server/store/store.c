@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/store/db_file.h"
 #include "server/store/folder.h"
+#include "server/store/inspection.h"
 #include "server/store/open.h"
 #include "server/store/rows.h"
 
@@ -20,6 +21,7 @@
 
 enum opening {
 	OPEN_OR_CREATE,
+	OPEN_LOOK_LATER, /* as before; at a large one only as far as needed, store_inspect does the rest */
 	OPEN_AGAIN, /* it was checked before; a long look at all of it would stall the loop */
 	OPEN_COPY,  /* only to check it: no upgrade, no log; for any thread */
 };
@@ -41,6 +43,16 @@ quick_check(struct store *s, struct error *err)
 		r = db_file_damaged(s->path, said, err);
 	sqlite3_finalize(stmt);
 	return r;
+}
+
+/* The rest of a large file is for later, but not before its tables are changed. */
+static bool
+look_later(struct store *s, int64_t version)
+{
+	int64_t pages = 0, bytes = 0;
+
+	return version == s->is.schema->count && db_pragma_int(s, "PRAGMA page_count", &pages) == SQLITE_OK &&
+	    db_pragma_int(s, "PRAGMA page_size", &bytes) == SQLITE_OK && pages * bytes > INSPECTION_BYTES;
 }
 
 /* What the header said may have been overtaken by what lies in the WAL. */
@@ -65,7 +77,8 @@ check_identity(struct store *s, enum opening how, int64_t *version, struct error
 		error_hint(err, "chmod 600 %s", s->path);
 		return MP_E_STORAGE;
 	}
-	if (how != OPEN_AGAIN && (r = quick_check(s, err)) != 0)
+	s->unseen = how == OPEN_LOOK_LATER && look_later(s, *version);
+	if (how != OPEN_AGAIN && !s->unseen && (r = quick_check(s, err)) != 0)
 		return r;
 	if ((rc = migrations_check(s, schema, (int)*version, &same)) != SQLITE_OK || !same)
 		return db_file_error(s->path, rc != SQLITE_OK ? rc : SQLITE_CORRUPT, err);
@@ -155,7 +168,7 @@ open_at(const char *data_dir, const struct database *is, enum opening how, struc
 
 	if ((r = db_dir_open(&d, data_dir, err)) != 0)
 		return r;
-	if (how == OPEN_OR_CREATE)
+	if (how == OPEN_OR_CREATE || how == OPEN_LOOK_LATER)
 		r = db_file_create(&d, is, err);
 	if (r == 0 && (r = db_file_check(&d, is, err)) == 0 &&
 	    (r = open_file(&d, is, how, out, err)) == 0)
@@ -279,6 +292,7 @@ store_detach(struct store *s)
 	assert(s->copying == 0);
 	store_rollback(s);
 	db_disconnect(s);
+	s->unseen = false;
 	s->read_only = true;
 }
 
@@ -323,7 +337,7 @@ store_open(const char *data_dir, struct store **out, struct error *err)
 int
 store_open_usage(const char *data_dir, struct store **out, struct error *err)
 {
-	return store_open_database(data_dir, &database_usage, out, err);
+	return open_at(data_dir, &database_usage, OPEN_LOOK_LATER, out, err);
 }
 
 int
@@ -345,6 +359,18 @@ const char *
 store_path(const struct store *s)
 {
 	return s->path;
+}
+
+void
+store_replaced(struct store *s)
+{
+	s->damaged = false;
+}
+
+bool
+store_unseen(const struct store *s)
+{
+	return s->unseen;
 }
 
 bool
@@ -374,7 +400,7 @@ store_begin(struct store *s)
 	int r;
 
 	assert(!s->in_tx);
-	if (s->read_only)
+	if (s->read_only || s->damaged)
 		return MP_E_STORAGE;
 	if ((r = run_plain(s, sql)) != 0)
 		return r;
@@ -423,7 +449,7 @@ store_rollback(struct store *s)
 	s->in_tx = false;
 	if (s->wal_end.uncut)
 		wal_end_cut(s);
-	if (s->full)
+	if (s->full && !s->held)
 		make_room(s);
 }
 
@@ -441,8 +467,10 @@ int
 store_checkpoint_passive(struct store *s)
 {
 	assert(!s->in_tx);
-	if (s->read_only)
+	if (s->read_only || s->damaged)
 		return MP_E_STORAGE;
+	if (s->held)
+		return 0;
 	return db_result(s, sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL,
 				NULL));
 }

@@ -22,8 +22,10 @@ struct store;
  * another process has it open. MP_E_VERSION_MISMATCH: a newer schema or not our file. */
 int store_open(const char *data_dir, struct store **out, struct error *err);
 /* The same for <data_dir>/usage.db, whose commits survive kill -9 at once and a power cut from the next
- * store_checkpoint_passive on. */
+ * store_checkpoint_passive on. It may grow large: then store_unseen, and store_inspect (inspection.h) has yet
+ * to look at it. */
 int store_open_usage(const char *data_dir, struct store **out, struct error *err);
+bool store_unseen(const struct store *s);
 void store_close(struct store *s);
 const char *store_path(const struct store *s);
 /* True after an I/O error: reads go on, writes return MP_E_STORAGE. */
@@ -36,6 +38,9 @@ void store_detach(struct store *s);
  * stays detached; when the disk takes no writes it is read-only; MP_E_BUSY while a backup reads
  * from it, and nothing is done. */
 int store_reopen(struct store *s, struct error *err);
+/* The file that lies there now is another one and was looked at: what was found in the one before counts no
+ * more. */
+void store_replaced(struct store *s);
 
 /* `failed` is called when an error made it read-only: a note to call store_recover later, nothing else. */
 void store_on_failure(struct store *s, void (*failed)(void *arg), void *arg);

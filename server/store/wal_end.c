@@ -53,7 +53,7 @@ on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 	s->wal_end.bytes = HEADER_BYTES + pages * (FRAME_HEADER_BYTES + s->page_bytes);
 	/* the commit stands whatever becomes of this; but a failed sync must not go unseen, as it does in
 	 * SQLite's own hook */
-	if (pages >= s->is.log_pages)
+	if (pages >= s->is.log_pages && !s->held)
 		db_result(s, sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 	return SQLITE_OK;
 }

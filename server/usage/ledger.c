@@ -8,6 +8,7 @@
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/store/inspection.h"
 #include "server/usage/calendar.h"
 
 #define SYNC_MS 900   /* with the work of a checkpoint: within a second */
@@ -36,6 +37,7 @@ struct ledger {
 	int64_t last_id;
 	int64_t lost;
 	bool failing, losing; /* said so */
+	char *damage;         /* NULL = none was found */
 	struct span hour, day;
 	int64_t rows_from_ms, days_from_ms; /* what was before is forgotten */
 	struct {
@@ -325,6 +327,8 @@ noted_ms(struct ledger *l, const char *key)
 void
 ledger_reread(struct ledger *l)
 {
+	free(l->damage); /* it was that of another file */
+	l->damage = NULL;
 	l->rows_from_ms = noted_ms(l, "rows_from_ms");
 	l->days_from_ms = noted_ms(l, "days_from_ms");
 }
@@ -373,6 +377,15 @@ ledger_days_from_ms(const struct ledger *l)
 
 /* ---- the face ---- */
 
+static void
+on_damage(void *arg, const struct error *err)
+{
+	struct ledger *l = arg;
+
+	l->damage = xstrdup(err->message);
+	l->failing = true;
+}
+
 int
 ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct error *err)
 {
@@ -385,6 +398,8 @@ ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct
 		return r;
 	}
 	ledger_reread(l);
+	if (store_unseen(l->store))
+		store_inspect(l->store, loop, on_damage, l);
 	l->retry = loop_timer_new(loop, commit_deferred, l);
 	l->sync = loop_timer_new(loop, sync_now, l);
 	*out = l;
@@ -404,7 +419,14 @@ ledger_free(struct ledger *l)
 	loop_timer_free(l->retry);
 	loop_timer_free(l->sync);
 	store_close(l->store);
+	free(l->damage);
 	free(l);
+}
+
+const char *
+ledger_damage(const struct ledger *l)
+{
+	return l->damage;
 }
 
 bool

@@ -18,7 +18,8 @@
 
 struct ledger;
 
-/* Opens or creates usage.db in the folder; errors as store_open. The loop is borrowed. */
+/* Opens or creates usage.db in the folder; errors as store_open. The loop is borrowed. A large file is looked
+ * at as a whole by another thread afterwards: when that finds damage, rows wait as on a full disk. */
 int ledger_open(const char *data_dir, struct loop *loop, struct ledger **out, struct error *err);
 void ledger_free(struct ledger *l); /* writes what waits */
 /* Takes a row (copied); its id is made here: now, on the wall clock. */
@@ -38,6 +39,8 @@ int64_t ledger_days_from_ms(const struct ledger *l);
 int ledger_flush(struct ledger *l);
 /* Whether the last try to write failed; it is tried again every second. */
 bool ledger_failing(const struct ledger *l);
+/* What is wrong with the file that lies there; NULL = nothing was found. */
+const char *ledger_damage(const struct ledger *l);
 int64_t ledger_waiting(const struct ledger *l); /* rows not written yet */
 int64_t ledger_lost(const struct ledger *l);    /* rows since the start */
 struct store *ledger_store(struct ledger *l); /* for backups; borrowed */

@@ -176,3 +176,35 @@ def test_F21_a_damaged_usage_is_refused_and_its_two_ways_back(calling, tmp_path)
         calls(rpc, 1)
     calling.stop()
     assert rows(calling) == (4, 4)
+
+
+def test_F21_a_large_damaged_usage_is_found_right_after_the_start(calling, tmp_path):
+    """It is looked at while calls are served: from then on nothing is written to it, and a backup brings back a good one."""
+    with calling.rpc() as rpc:
+        calls(rpc, 3)
+    calling.mpc("backup", tmp_path / "b.tar", check=0)
+    calling.stop()
+    many_rows(calling, 60_000)
+    whole = bytearray((calling.data / "usage.db").read_bytes())
+    assert len(whole) > 4 << 20
+    middle = len(whole) // 2 // 4096 * 4096
+    whole[middle:middle + 4 * 4096] = b"\xa5" * (4 * 4096)
+    (calling.data / "usage.db").write_bytes(whole)
+    calling.start()
+    with calling.rpc() as rpc:
+        wait_for(rpc, failing=True)
+        assert "usage.db is damaged" in usage_of(rpc)["damage"]
+        before = usage_of(rpc)["waiting"]
+        calls(rpc, 2)
+        assert usage_of(rpc)["waiting"] == before + 2
+        line = doctor_line(calling, "usage")
+        assert line["level"] == "FAIL" and "is damaged" in line["text"] and "mpc restore" in line["fix"], line
+        rpc.call("route.set", ref="echo:kept")  # the configuration is not touched by it
+        r = calling.mpc("backup", tmp_path / "again.tar")
+        assert r.returncode != 0 and "damaged" in r.err and not (tmp_path / "again.tar").exists()
+        assert (calling.data / "usage.db").read_bytes() == whole
+        calling.mpc("restore", tmp_path / "b.tar", "--yes", check=0)
+        wait_for(rpc, failing=False, waiting=0)
+        assert "damage" not in usage_of(rpc)
+    calling.stop()
+    assert rows(calling) == (5, 5)

@@ -231,6 +231,8 @@ pack_usage(struct pack *p, const struct ledger *l)
 	pack_kv_bool(p, "failing", ledger_failing(l));
 	pack_kv_int(p, "waiting", ledger_waiting(l));
 	pack_kv_int(p, "lost", ledger_lost(l));
+	if (ledger_damage(l) != NULL)
+		pack_kv_str(p, "damage", ledger_damage(l));
 	pack_map_end(p);
 }
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "server/store/inspection.h"
+#include "server/store/store.h"
 #include "tests/unit/usage/desk.h"
 
 #define VARIANTS 1000
@@ -30,9 +32,9 @@ read_whole(const struct desk *d, const char *name)
 {
 	int fd = open(path_of(d, name), O_RDONLY | O_CLOEXEC);
 	struct content c;
-	struct stat st;
+	struct stat st = { .st_size = 0 };
 
-	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0);
 	c.n = (size_t)st.st_size;
 	c.data = malloc(c.n + 1);
 	assert_non_null(c.data);
@@ -155,7 +157,7 @@ F21_test_usage_damage__random_bytes_flipped(void **state)
 	add_rows(d, 300);
 	close_ledger(d);
 	file = read_whole(d, "usage.db");
-	copy = malloc(file.n);
+	copy = malloc(file.n + 1);
 	assert_non_null(copy);
 	for (int i = 0; i < VARIANTS; i++) {
 		memcpy(copy, file.data, file.n);
@@ -178,7 +180,7 @@ F21_test_usage_damage__random_bytes_of_the_log_flipped(void **state)
 	char *copy;
 
 	killed(d, 200, &file, &log);
-	copy = malloc(log.n);
+	copy = malloc(log.n + 1);
 	assert_non_null(copy);
 	for (int i = 0; i < VARIANTS / 4; i++) {
 		memcpy(copy, log.data, log.n);
@@ -248,6 +250,121 @@ F21_test_usage_damage__moved_away_an_empty_one_begins(void **state)
 	free(log.data);
 }
 
+/* ---- a large file is looked at beside the loop ---- */
+
+/* More than INSPECTION_BYTES, nothing in the log. */
+static struct content
+large(struct desk *d)
+{
+	struct usage_row row = a_row("openai", "gpt-with-a-name-of-some-length");
+	struct content file;
+
+	for (int i = 0; i < 45000; i++) {
+		row.call = i;
+		ledger_add(d->ledger, &row);
+		if (i % 5000 == 0)
+			assert_int_equal(ledger_flush(d->ledger), 0);
+	}
+	close_ledger(d);
+	file = read_whole(d, "usage.db");
+	assert_true((int64_t)file.n > INSPECTION_BYTES);
+	return file;
+}
+
+static void
+looked_at(struct desk *d)
+{
+	for (int64_t end = clock_monotonic_ms() + 20000; store_inspecting(ledger_store(d->ledger));) {
+		assert_true(clock_monotonic_ms() < end);
+		loop_once(d->loop, 100);
+	}
+}
+
+static void
+F21_test_usage_damage__a_large_file_is_looked_at_after_the_start(void **state)
+{
+	struct desk *d = *state;
+	struct content file = large(d), now;
+	struct usage_row row = a_row("a", "m");
+
+	desk_open(d);
+	assert_true(store_inspecting(ledger_store(d->ledger)));
+	ledger_add(d->ledger, &row);
+	assert_int_equal(ledger_flush(d->ledger), 0);
+	assert_int_equal(store_checkpoint_passive(ledger_store(d->ledger)), 0);
+	now = read_whole(d, "usage.db");
+	/* what is looked at stays as it is */
+	assert_true(now.n == file.n && memcmp(now.data, file.data, now.n) == 0);
+	looked_at(d);
+	assert_null(ledger_damage(d->ledger));
+	assert_int_equal(store_checkpoint_passive(ledger_store(d->ledger)), 0);
+	free(now.data);
+	now = read_whole(d, "usage.db");
+	assert_true(now.n != file.n || memcmp(now.data, file.data, now.n) != 0);
+	assert_int_equal(sums(d, 0, clock_wall_ms() + 2 * DAY_MS, USAGE_BY_NOTHING).sums.requests, 45001);
+	free(now.data);
+	free(file.data);
+}
+
+static void
+F21_test_usage_damage__a_large_damaged_file_is_written_no_more(void **state)
+{
+	struct desk *d = *state;
+	struct content file = large(d), now;
+	struct usage_row row = a_row("a", "m");
+	size_t at = file.n / 2 / 4096 * 4096;
+
+	memset(file.data + at, 0xa5, (size_t)4 * 4096);
+	write_whole(d, "usage.db", file.data, file.n);
+	desk_open(d);
+	looked_at(d);
+	assert_non_null(ledger_damage(d->ledger));
+	assert_non_null(strstr(ledger_damage(d->ledger), "usage.db is damaged"));
+	assert_true(ledger_failing(d->ledger));
+	ledger_add(d->ledger, &row);
+	assert_int_equal(ledger_flush(d->ledger), MP_E_STORAGE);
+	assert_int_equal(ledger_waiting(d->ledger), 1);
+	close_ledger(d);
+	now = read_whole(d, "usage.db");
+	assert_true(now.n == file.n && memcmp(now.data, file.data, now.n) == 0);
+	free(now.data);
+	free(file.data);
+}
+
+static void
+F21_test_usage_damage__a_large_file_with_random_bytes_flipped(void **state)
+{
+	struct desk *d = *state;
+	struct content file = large(d);
+	struct usage_row row = a_row("a", "m");
+	struct error err = ERROR_INIT;
+	char *copy = malloc(file.n + 1);
+	int refused = 0, found = 0;
+
+	assert_non_null(copy);
+	for (int i = 0; i < 40; i++) {
+		memcpy(copy, file.data, file.n);
+		for (int k = 0; k < 50; k++)
+			flip_some(copy, i % 4 == 0 ? 512 : file.n);
+		forget(d, "usage.db-wal");
+		write_whole(d, "usage.db", copy, file.n);
+		if (ledger_open(d->dir, d->loop, &d->ledger, &err) != 0) {
+			refused++;
+			continue;
+		}
+		ledger_add(d->ledger, &row); /* it is used while it is looked at */
+		ledger_flush(d->ledger);
+		if (i % 3 != 0)
+			looked_at(d);
+		found += ledger_damage(d->ledger) != NULL;
+		close_ledger(d); /* maybe in the midst of it */
+	}
+	print_message("%d refused, %d found afterwards\n", refused, found);
+	assert_in_range(found, 5, 40);
+	free(copy);
+	free(file.data);
+}
+
 int
 main(void)
 {
@@ -258,6 +375,9 @@ main(void)
 		T(F21_test_usage_damage__cut_short),
 		T(F21_test_usage_damage__another_program_under_that_name),
 		T(F21_test_usage_damage__moved_away_an_empty_one_begins),
+		T(F21_test_usage_damage__a_large_file_is_looked_at_after_the_start),
+		T(F21_test_usage_damage__a_large_damaged_file_is_written_no_more),
+		T(F21_test_usage_damage__a_large_file_with_random_bytes_flipped),
 	};
 
 	desk_is_fast = true;
