@@ -137,8 +137,11 @@ judge_cost(const struct record *r, int64_t at_ms, struct usage *u, bool nothing)
 {
 	enum provider_type type = r->provider != NULL ? r->provider->type : PROVIDER_DIRECT_API;
 
-	if (type == PROVIDER_PLAN_BASED && (u->cost_microusd >= 0 || usage_counted(u))) {
+	if (type == PROVIDER_PLAN_BASED && u->cost_microusd <= 0 &&
+	    (u->cost_microusd == 0 || usage_counted(u))) {
 		u->cost_kind = COST_PLAN;
+		if (u->list_microusd > 0)
+			u->cost_microusd = u->list_microusd;
 	} else if (u->cost_microusd >= 0) {
 		u->cost_kind = COST_REPORTED;
 	} else if (!usage_counted(u)) {
@@ -170,6 +173,11 @@ record_price(const struct price_book *prices, const struct provider *provider, c
 	const struct attempt_parts parts = { .prices = prices };
 	const struct record r = { .parts = &parts, .target = target, .provider = provider };
 
+	/* whoever tells a cost of a plan tells what it would have been */
+	if (provider != NULL && provider->type == PROVIDER_PLAN_BASED && usage->cost_microusd > 0) {
+		usage->list_microusd = usage->cost_microusd;
+		usage->cost_microusd = 0;
+	}
 	judge_cost(&r, at_ms, usage, false);
 }
 

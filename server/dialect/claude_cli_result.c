@@ -68,7 +68,7 @@ claude_cli_windows(struct claude_cli_state *s, const struct event_sink *sink)
 
 /* ---- usage ---- */
 
-/* What the program calls a cost is a list price, added up since its start; a plan pays nothing per token. */
+/* By list, of this turn: the program adds up since its start. -1 = not said. */
 static int64_t
 turn_cost(struct claude_cli_state *s)
 {
@@ -76,8 +76,6 @@ turn_cost(struct claude_cli_state *s)
 
 	if (!json_decimal(j, json_get(j, 0, "total_cost_usd"), 6, &s->spent))
 		s->spent = -1;
-	if (!s->paid)
-		return 0;
 	return s->spent >= s->spent_before && s->spent_before >= 0 ? s->spent - s->spent_before : -1;
 }
 
@@ -126,7 +124,8 @@ report_usage(struct claude_cli_state *s, const struct event_sink *sink)
 	s->counts = (struct anthropic_counts)ANTHROPIC_COUNTS_INIT;
 	anthropic_counts_take(&s->counts, j, at, false);
 	anthropic_counts_usage(&s->counts, &u);
-	u.cost_microusd = cost;
+	u.cost_microusd = s->paid ? cost : 0;
+	u.list_microusd = s->paid || cost < 0 ? 0 : cost;
 	if (usage_counted(&u))
 		emit_usage(sink, &u);
 }

@@ -45,6 +45,8 @@ usage_merge(struct usage *into, const struct usage *later)
 	take(&into->cache_write_tokens, later->cache_write_tokens);
 	take(&into->reasoning_tokens, later->reasoning_tokens);
 	take(&into->cost_microusd, later->cost_microusd);
+	if (later->list_microusd > 0)
+		into->list_microusd = later->list_microusd;
 	if (later->cost_kind != COST_UNKNOWN)
 		into->cost_kind = later->cost_kind;
 	/* a count is as sure as the last report of it */

@@ -29,8 +29,9 @@ struct usage {
 	int64_t cost_microusd; /* as cost_kind says; a dialect sets what the provider reports */
 	bool input_estimated, output_estimated; /* by us; else the provider told it */
 	enum cost_kind cost_kind; /* set when the attempt is over */
+	int64_t list_microusd; /* told of a plan: what it would have cost by list, no money; 0 = not told */
 };
-#define USAGE_INIT { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN }
+#define USAGE_INIT { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN, 0 }
 
 /* Later knowledge wins member by member; unknown members of `later` change nothing. */
 void usage_merge(struct usage *into, const struct usage *later);

@@ -159,7 +159,9 @@ int
 store_usage_session(struct store *s, int64_t session, int64_t from, int64_t *calls,
     int64_t *cost_microusd)
 {
-	static const char sql[] = "SELECT count(DISTINCT call), coalesce(sum(cost_microusd), -1) "
+	/* a plan's share of it is no money */
+	static const char sql[] = "SELECT count(DISTINCT call), "
+				  "coalesce(sum(iif(cost_kind = 'plan', 0, cost_microusd)), -1) "
 				  "FROM attempts WHERE session = ?1 AND session > 0 AND id >= ?2";
 	struct query q;
 	int r;

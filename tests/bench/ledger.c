@@ -21,7 +21,7 @@ main(void)
 	const struct usage_row row = { .call = 1, .attempt = 1, .provider = "openrouter",
 		.model = "anthropic/claude-sonnet-4", .answered = "anthropic/claude-4-sonnet-20250522",
 		.label = "default", .client = "modelpc", .scope = "", .chain = "coding", .outcome = "done",
-		.usage = { 1200, 300, 800, -1, 50, 4300, false, false, COST_REPORTED }, .duration_ms = 900,
+		.usage = { 1200, 300, 800, -1, 50, 4300, false, false, COST_REPORTED, 0 }, .duration_ms = 900,
 		.first_token_ms = 300 };
 	static const int turns[] = { 1, 8, 64 };
 	char dir[] = "/tmp/mpd-bench-XXXXXX", command[64];

@@ -42,7 +42,12 @@ def test_an_answer_with_usage_and_windows(fake):
     assert a.ok and a.text == "Hello" and a.last["stop"] == "end" and not a.warnings
     u = a.last["usage"]
     assert (u["input_tokens"], u["output_tokens"], u["cache_read_tokens"]) == (102, 7, 56)
-    assert u["cost_microusd"] == 0
+    assert (u["cost_microusd"], u["plan_microusd"]) == (0, 185)
+    with fake.daemon.rpc() as c:
+        [row] = c.call("usage.export")["rows"]
+        assert (row["cost_kind"], row["cost_microusd"]) == ("plan", 185)
+        total = c.call("usage.query")["total"]
+        assert (total["cost_microusd"], total["plan_microusd"], total["unpriced"]) == (0, 185, 0)
     assert json.loads(fake.note("stdin"))["message"]["content"] == [{"type": "text", "text": "hi"}]
     with fake.daemon.rpc() as c:
         p = c.call("provider.get", name="claude-max")

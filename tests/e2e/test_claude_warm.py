@@ -62,6 +62,10 @@ def test_each_turn_costs_its_own_where_a_key_pays(fake):
     fake.talks("INIT = INIT.replace('none', 'apiKeyHelper')\nanswer('x')").use()
     t = Talk(fake)
     assert [t.say(text).last["usage"]["cost_microusd"] for text in ("one", "two", "three")] == [250_000] * 3
+    with fake.daemon.rpc() as c:  # money, though the provider has a plan
+        assert {row["cost_kind"] for row in c.call("usage.export")["rows"]} == {"reported"}
+        total = c.call("usage.query")["total"]
+        assert (total["cost_microusd"], total["plan_microusd"]) == (750_000, 0)
     one_pid(fake)
 
 

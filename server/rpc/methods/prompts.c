@@ -181,7 +181,9 @@ pack_usage_members(struct pack *p, const struct usage *u)
 	kv_known(p, "cache_read_tokens", u->cache_read_tokens);
 	kv_known(p, "cache_write_tokens", u->cache_write_tokens);
 	kv_known(p, "reasoning_tokens", u->reasoning_tokens);
-	kv_known(p, "cost_microusd", u->cost_microusd);
+	kv_known(p, "cost_microusd", u->list_microusd > 0 ? 0 : u->cost_microusd);
+	if (u->list_microusd > 0)
+		kv_known(p, "plan_microusd", u->list_microusd);
 	if (usage_known(u))
 		pack_kv_bool(p, "estimated", usage_estimated(u));
 }

@@ -34,6 +34,7 @@ test_claude_cli_decode__pieces_are_not_said_twice(void **state)
 	assert_int_equal(h.starts, 1);
 	assert_string_equal(h.model, "claude-sonnet-5-5");
 	assert_int_equal(h.usage.cost_microusd, 0);
+	assert_int_equal(h.usage.list_microusd, 185); /* of 0.0001846 */
 	heard_clear(&h);
 	json_decref(expected);
 }

@@ -77,7 +77,7 @@ a_row(const char *provider, const char *model)
 	return (struct usage_row){ .call = 1, .attempt = 1, .provider = provider, .model = model,
 		.answered = model, .label = "default", .client = "test", .scope = "", .chain = "",
 		.outcome = "done",
-		.usage = { 100, 20, 10, -1, 5, 1500, false, false, COST_REPORTED },
+		.usage = { 100, 20, 10, -1, 5, 1500, false, false, COST_REPORTED, 0 },
 		.duration_ms = 900, .first_token_ms = 300 };
 }
 

@@ -130,7 +130,7 @@ test_ledger__absurd_numbers_do_not_overflow_the_sums(void **state)
 	struct total t;
 
 	row.usage = (struct usage){ INT64_MAX, INT64_MAX, INT64_MAX, -7, INT64_MIN, INT64_MAX, false,
-		false, COST_REPORTED };
+		false, COST_REPORTED, 0 };
 	for (int i = 0; i < 20; i++)
 		ledger_add(d->ledger, &row);
 	t = sums(d, 0, clock_wall_ms() + 2 * DAY_MS, USAGE_BY_NOTHING);
@@ -260,13 +260,13 @@ test_ledger__money_plans_and_what_is_not_known_are_kept_apart(void **state)
 		const char *outcome;
 		struct usage usage;
 	} cases[] = {
-		{ "done", { 10, 5, -1, -1, -1, 700, false, false, COST_LIST } },
-		{ "done", { 10, 5, -1, -1, -1, 900, false, false, COST_PLAN } },
-		{ "done", { 10, 5, -1, -1, -1, -1, false, false, COST_UNPRICED } },
-		{ "cancelled", { 10, 2, -1, -1, -1, 50, false, true, COST_LIST } },
-		{ "cancelled", { 10, 2, -1, -1, -1, 50, true, true, COST_LIST } },
-		{ "timeout", { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN } },
-		{ "auth", { -1, -1, -1, -1, -1, -1, false, false, COST_NONE } },
+		{ "done", { 10, 5, -1, -1, -1, 700, false, false, COST_LIST, 0 } },
+		{ "done", { 10, 5, -1, -1, -1, 900, false, false, COST_PLAN, 0 } },
+		{ "done", { 10, 5, -1, -1, -1, -1, false, false, COST_UNPRICED, 0 } },
+		{ "cancelled", { 10, 2, -1, -1, -1, 50, false, true, COST_LIST, 0 } },
+		{ "cancelled", { 10, 2, -1, -1, -1, 50, true, true, COST_LIST, 0 } },
+		{ "timeout", { -1, -1, -1, -1, -1, -1, false, false, COST_UNKNOWN, 0 } },
+		{ "auth", { -1, -1, -1, -1, -1, -1, false, false, COST_NONE, 0 } },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -11,7 +11,7 @@
 #define DEC_1 INT64_C(1796083200000)
 
 /* by the provider; nobody said what it cost */
-#define TOLD false, false, COST_UNKNOWN
+#define TOLD false, false, COST_UNKNOWN, 0
 
 static void
 test_prices__by_hand(void **state)
