@@ -89,6 +89,7 @@ attempt_free(struct attempt *a)
 	if (a == NULL)
 		return;
 	attempt_stop(a);
+	record_clear(&a->record);
 	if (a->state_begun && a->dialect->clear != NULL)
 		a->dialect->clear(a->state);
 	free(a->state);
@@ -112,6 +113,7 @@ attempt_conclude(struct attempt *a)
 	    a->finished ? "done" : failure_class_name(a->failure.class),
 	    a->finished ? NULL : &a->failure);
 	attempt_stop(a);
+	end.warning = a->record.news;
 	end.ok = a->finished;
 	end.stop = a->stop;
 	if (!a->finished) {

@@ -40,6 +40,7 @@ struct attempt_end {
 	enum stop_reason stop;         /* when ok */
 	const struct failure *failure; /* when not ok; redacted */
 	const struct usage *usage;     /* what is known or estimated, and its cost; also of a failed one */
+	const char *warning;           /* of a budget that it brought near its end; NULL = none */
 };
 
 struct attempt_watch {

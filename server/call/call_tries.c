@@ -308,6 +308,13 @@ call_attempt_ended(void *arg, const struct attempt_end *end)
 	c->on_trial = false;
 	attempt_report(&c->calls->parts, &c->route.target, s.key_sent, end->failure, &err,
 	    c->first_token_ms >= 0 ? c->first_token_ms : now);
+	if (end->warning != NULL) {
+		struct event warning = { .type = EVENT_WARNING, .text = slice_of(end->warning) };
+
+		c->watch.on_event(c->arg, &warning);
+		if (!is_wanted(c))
+			return;
+	}
 	if (end->ok)
 		call_end(c, CALL_DONE, &e);
 	else if (c->state != CALL_CONNECTING)

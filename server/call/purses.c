@@ -29,6 +29,7 @@ struct purses {
 	size_t count;
 	struct reservation *first;
 	bool telling;
+	char news[256]; /* of the last row; "" = none */
 	bool refused_hard;
 };
 
@@ -133,6 +134,9 @@ purse_tell(struct purses *p, struct purse *purse)
 	snprintf(key, sizeof key, "%s/%s", of, purse->budget->period);
 	log_warn(part == 1000 ? "a budget is used up" : "four fifths of a budget are used",
 	    LOG_TEXT("for", of), LOG_TEXT("per", purse->budget->period));
+	snprintf(p->news, sizeof p->news, "$%.2f of the budget of $%.2f a %s%s%.160s is spent%s",
+	    (double)purse->spent / 1e6, (double)limit / 1e6, purse->budget->period,
+	    of[0] != '\0' ? " for " : "", of, part < 1000 ? "" : "; it is used up");
 	p->telling = true;
 	changes_tell(p->changes, TOPIC_BUDGET, CHANGE_UPDATE, key, part == 1000 ? "used up" : "80 %");
 	p->telling = false;
@@ -143,6 +147,7 @@ on_row(void *arg, const struct usage_row *row)
 {
 	struct purses *p = arg;
 
+	p->news[0] = '\0';
 	if (row->usage.cost_kind == COST_PLAN || row->usage.cost_microusd <= 0)
 		return;
 	for (size_t i = 0; i < p->count; i++) {
@@ -281,6 +286,12 @@ purses_reserve(struct purses *p, struct reservation *r, struct error *err)
 	p->first = r;
 	r->held = true;
 	return 0;
+}
+
+const char *
+purses_news(const struct purses *p)
+{
+	return p->news[0] != '\0' ? p->news : NULL;
 }
 
 bool

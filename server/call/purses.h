@@ -47,6 +47,9 @@ bool purses_used_up(struct purses *p, const char *provider, const char *chain, c
 int purses_reserve(struct purses *p, struct reservation *r, struct error *err);
 /* Right after that: whether the budget wants nothing else to be asked instead. */
 bool purses_refused_hard(const struct purses *p);
+/* Right after a row was added to the ledger: what is to be said of a budget that it took to four fifths, or
+ * to its end; the last one where it was several. NULL = nothing. */
+const char *purses_news(const struct purses *p);
 /* It is paid, or was never needed. Harmless when nothing is held. */
 void purses_release(struct purses *p, struct reservation *r);
 

@@ -1,8 +1,10 @@
 #include "server/call/record.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/state/catalogue.h"
 #include "server/usage/price_book.h"
@@ -233,6 +235,13 @@ record_afford(struct record *r, const struct provider *provider, const struct ch
 }
 
 void
+record_clear(struct record *r)
+{
+	free(r->news);
+	r->news = NULL;
+}
+
+void
 record_end(struct record *r, struct usage *usage, const char *outcome, const struct failure *failure)
 {
 	bool nothing;
@@ -245,6 +254,9 @@ record_end(struct record *r, struct usage *usage, const char *outcome, const str
 		estimate(r, usage, strcmp(outcome, "done") == 0);
 	judge_cost(r, clock_wall_ms(), usage, nothing);
 	write_row(r, usage, outcome);
-	if (r->parts->purses != NULL)
-		purses_release(r->parts->purses, &r->reservation);
+	if (r->parts->purses == NULL)
+		return;
+	purses_release(r->parts->purses, &r->reservation);
+	if (r->parts->ledger != NULL && purses_news(r->parts->purses) != NULL)
+		r->news = xstrdup(purses_news(r->parts->purses));
 }

@@ -20,6 +20,7 @@ struct record {
 	char answered[128];
 	bool sent;
 	bool written;
+	char *news; /* of a budget, from record_end on; NULL = none */
 };
 
 /* Everything but the record is borrowed. */
@@ -29,6 +30,7 @@ void record_begin(struct record *r, const struct attempt_parts *parts, const str
 int record_afford(struct record *r, const struct provider *provider, const struct chat_request *chat,
     struct error *err);
 void record_event(struct record *r, const struct event *e);
+void record_clear(struct record *r);
 /* The first one counts. Completes usage: estimates, and what it costs. failure NULL = none that the provider
  * or the way to it had part in. */
 void record_end(struct record *r, struct usage *usage, const char *outcome, const struct failure *failure);

@@ -77,6 +77,18 @@ def test_it_warns_at_four_fifths_and_says_when_it_is_empty(priced):
         assert r.returncode == 7 and "has no room" in r.err and "mpc budget" in r.err
 
 
+def test_the_call_that_brings_a_budget_there_says_so(priced):
+    """Once at four fifths and once at the end, on the terminal that spent it and in the events of any client."""
+    priced.mpc("budget", "set", "0.0375", "--per", "day", "--for", "openai", check=0)
+    said = [priced.mpc("p", "-m", "openai:gpt-4o", "-o", "max_tokens=1", "hi") for _ in range(9)]
+    assert [r.returncode for r in said] == [0] * 9 and all(r.out == "ok\n" for r in said)
+    assert [("budget" in r.err) for r in said] == [False] * 7 + [True, False], [r.err for r in said]
+    assert "$0.03 of the budget of $0.04 a day for openai is spent" in said[7].err
+    with priced.rpc() as c:
+        a = c.prompt("hi", ref="openai:gpt-4o", options={"max_tokens": 1})
+        assert a.ok and [w for w in a.warnings if "it is used up" in w["message"]], a.warnings
+
+
 @pytest.mark.parametrize("of", ["openai", "scope:work"])
 def test_only_what_it_is_for_is_held(priced, provider, of):
     priced.add_provider(provider, "mine")
