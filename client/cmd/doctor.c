@@ -13,22 +13,12 @@
 
 #include "client/app.h"
 #include "client/cmd/cmd.h"
+#include "client/cmd/doctor.h"
 #include "client/link.h"
 #include "client/out.h"
 #include "client/term.h"
 #include "mpd_version.h"
 #include "protocol/base/json.h"
-
-enum level { LEVEL_OK, LEVEL_WARN, LEVEL_FAIL };
-
-struct doctor {
-	struct app *a;
-	struct buf json;
-	struct json_writer w;
-	const char *home;
-	bool failed;
-	bool runs; /* a daemon answers */
-};
 
 /* A report may be sent to strangers: $HOME becomes ~. */
 static const char *
@@ -49,9 +39,9 @@ shortened(struct doctor *d, const char *text)
 	return out;
 }
 
-/* fix "" = nothing to do */
-static void __attribute__((format(printf, 5, 6)))
-report(struct doctor *d, enum level level, const char *name, const char *fix, const char *fmt, ...)
+void
+doctor_report(
+    struct doctor *d, enum level level, const char *name, const char *fix, const char *fmt, ...)
 {
 	static const char *const words[] = {"ok", "warn", "FAIL"};
 	static const char *const colors[] = {"32", "33", "31"};
@@ -90,12 +80,12 @@ check_folder(struct doctor *d, const char *name, const char *path)
 	int fd = private_dir_open(path, false, &err);
 
 	if (fd >= 0) {
-		report(d, LEVEL_OK, name, "", "%s is private", path);
+		doctor_report(d, LEVEL_OK, name, "", "%s is private", path);
 		close(fd);
 	} else if (access(path, F_OK) != 0) {
-		report(d, LEVEL_OK, name, "", "%s does not exist yet", path);
+		doctor_report(d, LEVEL_OK, name, "", "%s does not exist yet", path);
 	} else {
-		report(d, LEVEL_FAIL, name, err.hint, "%s", err.message);
+		doctor_report(d, LEVEL_FAIL, name, err.hint, "%s", err.message);
 	}
 }
 
@@ -108,12 +98,13 @@ check_socket(struct doctor *d)
 	check_folder(d, "folder", d->a->paths.run_dir);
 	d->runs = r == 0;
 	if (r == 0)
-		report(d, LEVEL_OK, "socket", "", "%s answers and is ours", d->a->paths.socket);
+		doctor_report(
+		    d, LEVEL_OK, "socket", "", "%s answers and is ours", d->a->paths.socket);
 	else if (r == MP_E_NOT_FOUND)
-		report(d, LEVEL_WARN, "socket", "mpc daemon start", "nothing listens on %s",
+		doctor_report(d, LEVEL_WARN, "socket", "mpc daemon start", "nothing listens on %s",
 		    d->a->paths.socket);
 	else
-		report(d, LEVEL_FAIL, "socket", err.hint, "%s", err.message);
+		doctor_report(d, LEVEL_FAIL, "socket", err.hint, "%s", err.message);
 }
 
 static void
@@ -124,21 +115,21 @@ check_lock(struct doctor *d)
 	bool held;
 
 	if (fd < 0) {
-		report(d, d->runs ? LEVEL_WARN : LEVEL_OK, "lock",
+		doctor_report(d, d->runs ? LEVEL_WARN : LEVEL_OK, "lock",
 		    d->runs ? "mpc daemon restart" : "", "%s does not exist", path);
 		return;
 	}
 	held = flock(fd, LOCK_EX | LOCK_NB) != 0;
 	close(fd);
 	if (held == d->runs)
-		report(d, LEVEL_OK, "lock", "", held ? "held by the daemon" : "free");
+		doctor_report(d, LEVEL_OK, "lock", "", held ? "held by the daemon" : "free");
 	else if (held)
-		report(d, LEVEL_FAIL, "lock",
+		doctor_report(d, LEVEL_FAIL, "lock",
 		    app_format(d->a, "stop the process named in %s/pid", d->a->paths.run_dir),
 		    "a daemon holds %s but does not answer", path);
 	else
-		report(d, LEVEL_WARN, "lock", "mpc daemon restart", "the daemon does not hold %s",
-		    path);
+		doctor_report(d, LEVEL_WARN, "lock", "mpc daemon restart",
+		    "the daemon does not hold %s", path);
 }
 
 /* ---- what the daemon says ---- */
@@ -156,11 +147,12 @@ check_core(struct doctor *d, int64_t pid)
 	if (f != NULL)
 		fclose(f);
 	if (soft[0] == '\0')
-		report(d, LEVEL_OK, "cores", "", "limits of the daemon cannot be read from here");
+		doctor_report(
+		    d, LEVEL_OK, "cores", "", "limits of the daemon cannot be read from here");
 	else if (strcmp(soft, "0") == 0)
-		report(d, LEVEL_OK, "cores", "", "the daemon writes no core dumps");
+		doctor_report(d, LEVEL_OK, "cores", "", "the daemon writes no core dumps");
 	else
-		report(d, LEVEL_FAIL, "cores", "mpc daemon restart",
+		doctor_report(d, LEVEL_FAIL, "cores", "mpc daemon restart",
 		    "the daemon may write core dumps of up to %s bytes", soft);
 }
 
@@ -171,12 +163,12 @@ check_state(struct doctor *d, const struct value *info)
 	int64_t backwards = value_int(value_get(info, "backwards_ms"), 0);
 
 	if (backup == 0)
-		report(d, LEVEL_OK, "backup", "", "none was made yet (mpc backup FILE)");
+		doctor_report(d, LEVEL_OK, "backup", "", "none was made yet (mpc backup FILE)");
 	else
-		report(d, LEVEL_OK, "backup", "", "the last one was made %s",
+		doctor_report(d, LEVEL_OK, "backup", "", "the last one was made %s",
 		    out_since(d->a, backup, term_wall_ms()));
 	if (backwards != 0)
-		report(d, LEVEL_WARN, "state",
+		doctor_report(d, LEVEL_WARN, "state",
 		    "mpc restore FILE for a newer one; mpc backup FILE accepts what there is",
 		    "went backwards: an older copy of the database was found %s",
 		    out_since(d->a, backwards, term_wall_ms()));
@@ -185,7 +177,8 @@ check_state(struct doctor *d, const struct value *info)
 static void
 check_databases(struct doctor *d, const struct value *info)
 {
-	static const char fix[] = "make room on the disk, or look after it: it is tried again every second";
+	static const char fix[] =
+	    "make room on the disk, or look after it: it is tried again every second";
 	const char *folder = app_member(d->a, value_get(info, "paths"), "data_dir");
 	const struct value *usage = value_get(info, "usage");
 	bool failing = value_bool(value_get(usage, "failing"), false);
@@ -194,23 +187,27 @@ check_databases(struct doctor *d, const struct value *info)
 	long long lost = value_int(value_get(usage, "lost"), 0);
 
 	if (value_bool(value_get(info, "read_only"), false))
-		report(d, LEVEL_FAIL, "database", fix, "it cannot be written since an error");
+		doctor_report(
+		    d, LEVEL_FAIL, "database", fix, "it cannot be written since an error");
 	else if (failing)
-		report(d, LEVEL_OK, "database", "", "state.db in %s was checked at start and takes writes",
-		    folder);
+		doctor_report(d, LEVEL_OK, "database", "",
+		    "state.db in %s was checked at start and takes writes", folder);
 	else
-		report(d, LEVEL_OK, "database", "",
+		doctor_report(d, LEVEL_OK, "database", "",
 		    "state.db and usage.db in %s were checked at start and take writes", folder);
 	if (damage != NULL)
-		report(d, LEVEL_FAIL, "usage",
+		doctor_report(d, LEVEL_FAIL, "usage",
 		    "mpc restore FILE, or stop modelpd and move usage.db away: an empty one begins",
-		    "%s: %lld records wait in memory, %lld are lost", app_text(d->a, damage), waiting, lost);
+		    "%s: %lld records wait in memory, %lld are lost", app_text(d->a, damage),
+		    waiting, lost);
 	else if (failing)
-		report(d, LEVEL_FAIL, "usage", fix,
-		    "usage.db cannot be written: %lld records wait in memory, %lld are lost", waiting, lost);
+		doctor_report(d, LEVEL_FAIL, "usage", fix,
+		    "usage.db cannot be written: %lld records wait in memory, %lld are lost",
+		    waiting, lost);
 	else if (lost > 0)
-		report(d, LEVEL_WARN, "usage", "",
-		    "%lld records are lost: usage.db could not be written for too long; its sums lack them",
+		doctor_report(d, LEVEL_WARN, "usage", "",
+		    "%lld records are lost: usage.db could not be written for too long; its sums "
+		    "lack them",
 		    lost);
 }
 
@@ -224,13 +221,13 @@ check_info(struct doctor *d)
 
 	link_begin(d->a, "sys.info");
 	if (link_try(d->a, &v, &err) != 0) {
-		report(d, LEVEL_FAIL, "daemon", "mpc daemon restart", "%s", err.message);
+		doctor_report(d, LEVEL_FAIL, "daemon", "mpc daemon restart", "%s", err.message);
 		d->runs = false;
 		return;
 	}
 	version = app_member(d->a, v, "version");
 	pid = value_int(value_get(v, "pid"), 0);
-	report(d, strcmp(version, MPD_VERSION) == 0 ? LEVEL_OK : LEVEL_WARN, "versions",
+	doctor_report(d, strcmp(version, MPD_VERSION) == 0 ? LEVEL_OK : LEVEL_WARN, "versions",
 	    strcmp(version, MPD_VERSION) == 0 ? "" : "mpc daemon restart", "daemon %s, client %s",
 	    version, MPD_VERSION);
 	check_databases(d, v);
@@ -256,17 +253,18 @@ check_slots(struct doctor *d, const struct value *slots)
 			key_file = value_int(value_get(s, "id"), 0);
 	}
 	if (*all == '\0')
-		report(d, LEVEL_WARN, "slots", "put the key file back, then: mpc daemon restart",
-		    "nothing opens the keys");
+		doctor_report(d, LEVEL_WARN, "slots",
+		    "put the key file back, then: mpc daemon restart", "nothing opens the keys");
 	else if (key_file != 0 && passphrase)
-		report(d, LEVEL_WARN, "slots",
+		doctor_report(d, LEVEL_WARN, "slots",
 		    app_format(d->a, "mpc vault remove %lld", (long long)key_file),
 		    "%s: the key file opens the keys without the passphrase", all);
 	else if (key_file != 0)
-		report(d, LEVEL_OK, "slots", "",
-		    "%s: protects a copied database, not a copied home directory (mpc passwd does)", all);
+		doctor_report(d, LEVEL_OK, "slots", "",
+		    "%s: protects a copied database, not a copied home directory (mpc passwd does)",
+		    all);
 	else
-		report(d, LEVEL_OK, "slots", "", "%s", all);
+		doctor_report(d, LEVEL_OK, "slots", "", "%s", all);
 }
 
 static void
@@ -277,17 +275,18 @@ check_vault(struct doctor *d)
 
 	link_begin(d->a, "vault.status");
 	if (link_try(d->a, &v, &err) != 0) {
-		report(d, LEVEL_FAIL, "vault", err.hint, "%s", err.message);
+		doctor_report(d, LEVEL_FAIL, "vault", err.hint, "%s", err.message);
 		return;
 	}
 	if (value_bool(value_get(v, "locked"), false))
-		report(d, LEVEL_WARN, "vault", "mpc unlock", "locked: %s", app_member(d->a, v, "why"));
+		doctor_report(
+		    d, LEVEL_WARN, "vault", "mpc unlock", "locked: %s", app_member(d->a, v, "why"));
 	else if (!value_bool(value_get(v, "memory_locked"), true))
-		report(d, LEVEL_WARN, "vault",
+		doctor_report(d, LEVEL_WARN, "vault",
 		    "raise the memlock limit (ulimit -l 8192, LimitMEMLOCK=8M)",
 		    "open, but keys in memory may be swapped out");
 	else
-		report(d, LEVEL_OK, "vault", "", "open, keys are in locked memory");
+		doctor_report(d, LEVEL_OK, "vault", "", "open, keys are in locked memory");
 	check_slots(d, value_get(v, "slots"));
 }
 
@@ -300,7 +299,7 @@ check_keys(struct doctor *d)
 
 	link_begin(d->a, "key.status");
 	if (link_try(d->a, &v, &err) != 0) {
-		report(d, LEVEL_FAIL, "keys", err.hint, "%s", err.message);
+		doctor_report(d, LEVEL_FAIL, "keys", err.hint, "%s", err.message);
 		return;
 	}
 	list = value_get(v, "keys");
@@ -312,11 +311,11 @@ check_keys(struct doctor *d)
 		if (*code == '\0')
 			continue;
 		bad++;
-		report(d, LEVEL_WARN, "keys", app_format(d->a, "mpc key set %s", provider),
+		doctor_report(d, LEVEL_WARN, "keys", app_format(d->a, "mpc key set %s", provider),
 		    "%s: %s", provider, code);
 	}
 	if (bad == 0)
-		report(d, LEVEL_OK, "keys", "", "%zu stored, none known to be refused",
+		doctor_report(d, LEVEL_OK, "keys", "", "%zu stored, none known to be refused",
 		    value_size(list));
 }
 
@@ -336,10 +335,10 @@ check_minted(struct doctor *d)
 		const char *code = app_member(d->a, k, "code"),
 			   *provider = app_member(d->a, k, "provider");
 
-		report(d, LEVEL_WARN, "minted keys",
+		doctor_report(d, LEVEL_WARN, "minted keys",
 		    app_format(d->a, "mpc key set %s --label management --no-check", provider),
-		    "%s: \"%s\" is not deleted there yet%s%s", provider, app_member(d->a, k, "name"),
-		    *code != '\0' ? ", " : "", code);
+		    "%s: \"%s\" is not deleted there yet%s%s", provider,
+		    app_member(d->a, k, "name"), *code != '\0' ? ", " : "", code);
 	}
 }
 
@@ -353,10 +352,11 @@ check_prices(struct doctor *d)
 	if (link_try(d->a, &v, &err) != 0)
 		return; /* an older daemon has only the built-in list */
 	if (value_get(v, "problem") != NULL)
-		report(d, LEVEL_WARN, "prices", "mpc catalog refresh",
+		doctor_report(d, LEVEL_WARN, "prices", "mpc catalog refresh",
 		    "the list that was kept is not used: %s", app_member(d->a, v, "problem"));
 	else
-		report(d, LEVEL_OK, "prices", "", "the list \"%s\" is from %s", app_member(d->a, v, "source"),
+		doctor_report(d, LEVEL_OK, "prices", "", "the list \"%s\" is from %s",
+		    app_member(d->a, v, "source"),
 		    out_since(d->a, value_int(value_get(v, "date_ms"), 0), term_wall_ms()));
 }
 
@@ -374,98 +374,14 @@ check_clock(struct doctor *d)
 	}
 	/* 2025: older than any release of this program */
 	if (now < 1735689600000)
-		report(d, LEVEL_FAIL, "clock",
+		doctor_report(d, LEVEL_FAIL, "clock",
 		    "set the clock; certificates and expiry depend on it",
 		    "the clock says it is %lld seconds after 1970", (long long)(now / 1000));
 	else if (llabs(other - now) > 60000)
-		report(d, LEVEL_WARN, "clock", "mpc daemon restart",
+		doctor_report(d, LEVEL_WARN, "clock", "mpc daemon restart",
 		    "daemon and client are %lld s apart", (long long)(llabs(other - now) / 1000));
 	else
-		report(d, LEVEL_OK, "clock", "", "plausible");
-}
-
-/* ---- the surroundings ---- */
-
-static void
-check_tls(struct doctor *d)
-{
-	static const char *const stores[] = {"/etc/ssl/certs/ca-certificates.crt",
-	    "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
-	struct stat st;
-
-	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++)
-		if (stat(stores[i], &st) == 0 && st.st_size > 0) {
-			report(d, LEVEL_OK, "tls", "", "certificates in %s", stores[i]);
-			return;
-		}
-	report(d, LEVEL_FAIL, "tls", "apt install ca-certificates",
-	    "no store of certificates was found");
-}
-
-static void
-check_environment(struct doctor *d)
-{
-	static const char *const proxies[] = {
-	    "http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"};
-	const char *host = getenv("MPD_HOST"), *found = NULL;
-
-	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]) && found == NULL; i++) {
-		const char *value = getenv(proxies[i]);
-
-		if (value != NULL && *value != '\0')
-			found = proxies[i];
-	}
-	if (found != NULL)
-		report(d, LEVEL_WARN, "proxy",
-		    "mpc provider set P proxy=URL for each provider behind it",
-		    "%s is set; it is ignored here", found);
-	else
-		report(d, LEVEL_OK, "proxy", "", "no proxy variable is set");
-	report(d, LEVEL_OK, "MPD_HOST", "", "%s",
-	    host != NULL ? "set, for Music Player Daemon; it is never read here" : "not set");
-}
-
-/* Whether path is a program of ours: in the folder of this one, or a link to it. */
-static bool
-is_ours(const char *path)
-{
-	char self[PATH_MAX], real[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const char *base;
-
-	if (n <= 0 || realpath(path, real) == NULL)
-		return false;
-	self[n] = '\0';
-	base = strrchr(real, '/');
-	return strcmp(real, self) == 0 ||
-	       (base != NULL && (strcmp(base, "/modelpd") == 0 || strcmp(base, "/modelpc") == 0));
-}
-
-static void
-check_names(struct doctor *d)
-{
-	static const char *const names[] = {"mpd", "mpc"};
-	const char *path = getenv("PATH");
-	size_t others = 0;
-
-	while (path != NULL && *path != '\0') {
-		size_t n = strcspn(path, ":");
-
-		for (size_t i = 0; i < 2 && n > 0; i++) {
-			const char *file = app_format(d->a, "%.*s/%s", (int)n, path, names[i]);
-
-			if (access(file, X_OK) != 0 || is_ours(file))
-				continue;
-			others++;
-			report(d, LEVEL_WARN, "names",
-			    app_format(d->a, "use %s here, or put it later on PATH",
-				i == 0 ? "modelpd" : "modelpc"),
-			    "%s is another program (Music Player Daemon's?)", file);
-		}
-		path += n + (path[n] == ':');
-	}
-	if (others == 0)
-		report(d, LEVEL_OK, "names", "", "no other mpd or mpc on PATH");
+		doctor_report(d, LEVEL_OK, "clock", "", "plausible");
 }
 
 int
@@ -492,9 +408,7 @@ cmd_doctor(struct app *a)
 		check_prices(&d);
 	}
 	check_clock(&d);
-	check_tls(&d);
-	check_environment(&d);
-	check_names(&d);
+	doctor_look_around(&d);
 	json_end_array(&d.w);
 	json_kv_bool(&d.w, "ok", !d.failed);
 	json_end_object(&d.w);
