@@ -480,6 +480,28 @@ def test_F25_an_edited_count_is_told(daemon):
     assert said_backwards(daemon) == 1
 
 
+@pytest.mark.parametrize("slots", [True, False], ids=["with its slots", "changes alone"])
+def test_F21_the_log_of_another_database_is_told(make_daemon, slots):
+    """SQLite cannot tell whose log it is. The vault can: its key opens no slot and seals no count of another one."""
+    lab, other = make_daemon(), make_daemon()
+    own_provider(lab, "lab")
+    lab.stop()
+    if not slots:
+        other.restart()  # with an empty log
+    other.mpc("switch", "echo:other", check=0)
+    other.kill()
+    log = (other.data / "state.db-wal").read_bytes()
+    assert log
+    (lab.data / "state.db-wal").write_bytes(log)
+    (lab.data / "state.db-wal").chmod(0o600)
+    lab.start()
+    told = "does not belong to this database" if slots else "went backwards"
+    assert lab.log().count(told) == 1 and told in lab.mpc("doctor").out
+    with lab.rpc() as c:
+        assert c.call("vault.status")["locked"] is slots
+        assert c.prompt("hello", ref="echo:echo").text == "hello"
+
+
 def test_F25_a_restore_is_no_step_backwards(daemon, outside):
     daemon.mpc("backup", outside / "b.tar", check=0)
     for i in range(3):

@@ -496,13 +496,17 @@ def test_F65_conflicting_choices_and_a_client_that_goes_away(lab):
     with lab.rpc() as watcher:
         watcher.call("state.subscribe", topics=["route"], snapshot=False)
         first, second = lab.rpc(), lab.rpc()
+        for c in (first, second):
+            c.call("state.subscribe", topics=["route"], snapshot=False)
         numbers = [(c, c.send("route.set", {"ref": f"echo:{n}"})) for n, c in (("one", first), ("two", second))]
         results = sorted((c.wait(n) for c, n in numbers), key=lambda r: r["rev"])
         last = results[-1]["active"]["ref"]
-        # each of the two was told, in order, and the last writer won
-        told = [watcher.event("state.event", topic="route", timeout=5)["value"]["ref"]]
-        while told[-1] != last:
-            told.append(watcher.event("state.event", topic="route", timeout=5)["value"]["ref"])
+        # both writers and who looks on are told that the last writer won (of the other only when it came to be in force)
+        for c in (first, second, watcher):
+            told = [c.event("state.event", topic="route", timeout=5)["value"]["ref"]]
+            if told != [last]:
+                told.append(c.event("state.event", topic="route", timeout=5)["value"]["ref"])
+            assert told == [r["active"]["ref"] for r in results][-len(told):]
         first.close()
         second.close()
         assert active(lab) == last

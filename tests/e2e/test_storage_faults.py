@@ -33,8 +33,8 @@ class Scenario:
         for key, value, method, params in (
                 ("nick", f"n{n}", "model.nick", {"ref": f"echo:n{n}", "nick": f"n{n}"}),
                 ("route", f"echo:r{n}", "route.set", {"ref": f"echo:r{n}"}),
-                ("name", text, "provider.update", {"name": "openai", "set": {"display_name": text[:120]}}),
-                ("scope", f"echo:s{n}", "route.set", {"ref": f"echo:s{n}", "scope": f"scope-{n % 5}-" + "y" * 100})):
+                ("name", text[:120], "provider.update", {"name": "openai", "set": {"display_name": text[:120]}}),
+                (self.scope(n), f"echo:s{n}", "route.set", {"ref": f"echo:s{n}", "scope": self.scope(n)})):
             try:
                 self.rpc.call(method, **params)
                 self.held[key] = value
@@ -43,10 +43,17 @@ class Scenario:
                 assert e.error["message"] and e.error.get("hint"), e.error
                 self.refused += 1
 
+    @staticmethod
+    def scope(n):
+        return f"scope-{n % 5}-" + "y" * 50
+
     def check(self):
-        """What was acknowledged last is what is in force."""
+        """What was acknowledged last is what is in force, and what was refused is not."""
+        for scope in (self.scope(n) for n in range(5)):
+            if scope in self.held:
+                assert self.rpc.call("route.get", scope=scope)["active"]["ref"] == self.held[scope]
         assert self.rpc.call("route.get")["active"]["ref"] == self.held["route"]
-        assert self.rpc.call("provider.get", name="openai")["name"] == "openai"
+        assert self.rpc.call("provider.get", name="openai")["display_name"] == self.held["name"]
         nicks = {m.get("nick") for m in self.rpc.call("model.list")["models"]}
         assert self.held["nick"] in nicks
 

@@ -1,4 +1,4 @@
-"""Locking, unlocking and what opens the keys: F29, F104, F107, F114, F117, F118."""
+"""Locking, unlocking and what opens the keys: F104, F107, F114, F117, F118."""
 import os
 import signal
 import sqlite3

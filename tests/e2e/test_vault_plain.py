@@ -1,10 +1,13 @@
-"""What a sanitizer hides of the vault: F30 (its mlock does nothing, successfully) and the figure of F104.
+"""What a sanitizer hides of the vault: F29 (it needs the address space itself), F30 (its mlock does nothing,
+successfully) and the figure of F104.
 
 Runs on programs without sanitizers (the test plain.programs builds them)."""
+import contextlib
 import ctypes
 import os
 import pathlib
 import resource
+import sqlite3
 import threading
 import time
 
@@ -67,6 +70,31 @@ def test_F30_with_locked_memory_nothing_is_said(plain, provider):
         assert c.prompt("x", ref=ref).ok
     assert "may be swapped out" not in plain.mpc("doctor").out
     assert "memory cannot be locked" not in plain.log()
+
+
+def test_F29_too_little_memory_is_said_and_nothing_is_lowered(plain, provider):
+    """The derivation needs 256 MiB: with less it fails and says so; who has them again opens it as before."""
+    plain.start()
+    ref = plain.add_provider(provider, key="sk-first-0123456789abcdef")
+    with plain.rpc() as c:
+        c.call("vault.passwd", new=WORDS)
+        c.call("vault.remove_slot", id=next(s["id"] for s in c.call("vault.status")["slots"] if s["type"] == "key-file"))
+        c.call("vault.lock")
+        with open(f"/proc/{plain.pid}/statm") as f:
+            now = int(f.read().split()[0]) * resource.getpagesize()
+        unlimited = resource.prlimit(plain.pid, resource.RLIMIT_AS, (now + (128 << 20), resource.RLIM_INFINITY))
+        with pytest.raises(RpcError) as e:
+            c.call("vault.unlock", passphrase=WORDS)
+        assert e.value.code == "invalid_state" and "256 MiB" in e.value.message, e.value.error
+        status = c.call("vault.status")
+        assert status["locked"] is True and "wait_ms" not in status  # it was no wrong passphrase
+        assert c.prompt("x", ref="echo:echo").ok
+        resource.prlimit(plain.pid, resource.RLIMIT_AS, unlimited)
+        assert c.call("vault.unlock", passphrase=WORDS)["locked"] is False
+        assert c.prompt("x", ref=ref).ok
+    plain.stop()
+    with contextlib.closing(sqlite3.connect(plain.data / "state.db")) as db:
+        assert db.execute("SELECT ops, mem_bytes FROM key_slots").fetchall() == [(3, 256 << 20)]
 
 
 def test_F104_the_loop_turns_during_the_derivation(plain):

@@ -139,6 +139,43 @@ F21_test_store__random_bytes_of_the_wal_flipped(void **state)
 	free(copy);
 }
 
+/* SQLite replays it all the same: whole pages of one in the other. Who tells is the vault, which opens
+ * nothing that another key has sealed (tests/e2e/test_backup.py). Here: read without trouble, or refused. */
+static void
+F21_test_store__the_log_of_another_database(void **state)
+{
+	int refused = 0, served = 0;
+
+	(void)state;
+	for (int steps = 0; steps <= 60; steps += 20) {
+		char *other;
+		size_t other_n;
+		struct store *s;
+
+		unlink(in_scratch("state.db"));
+		unlink(in_scratch("state.db-wal"));
+		unlink(in_scratch("state.db-shm"));
+		assert_int_equal(store_open(scratch, &s, &err), 0);
+		for (int64_t i = 1; i <= steps; i++)
+			assert_int_equal(step_run(s, i), 0);
+		store_close(s);
+		other = read_whole(in_scratch("state.db"), &other_n);
+		for (size_t n = wal_n; n > 4096; n -= 4096 * 3 < n ? 4096 * 3 : n) {
+			write_whole(in_scratch("state.db"), other, other_n, 0600);
+			write_whole(in_scratch("state.db-wal"), wal, n, 0600);
+			if (use_database(other, other_n) != 0) {
+				refused++;
+				assert_true(same_content(in_scratch("state.db-wal"), wal, n));
+			} else {
+				served++;
+			}
+		}
+		free(other);
+	}
+	print_message("%d refused, %d served\n", refused, served);
+	assert_true(refused + served > 50);
+}
+
 /* A page that is cut reads as if zeros followed: where only zeros are lost, nothing is (an empty table at
  * the end). */
 static size_t
@@ -246,6 +283,8 @@ main(void)
 		T(test_store__row_that_was_edited_to_nonsense_is_an_error),
 		cmocka_unit_test_setup_teardown(F21_test_store__random_bytes_of_the_wal_flipped,
 		    setup_with_wal, teardown),
+		cmocka_unit_test_setup_teardown(F21_test_store__the_log_of_another_database, setup_with_wal,
+		    teardown),
 	};
 
 	scratch_is_fast = true;
