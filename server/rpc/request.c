@@ -453,3 +453,15 @@ rpc_finish_error(struct rpc_request *req, const struct error *err)
 	request_recycle(req);
 	conn_touched(c);
 }
+
+int
+rpc_change_end(struct rpc_request *req, int r, struct error *err)
+{
+	struct changes *changes = rpc_parts(req)->changes;
+
+	if (r != 0) {
+		changes_rollback(changes);
+		return r;
+	}
+	return changes_commit(changes, rpc_method(req)->name, rpc_client(req), NULL, err);
+}

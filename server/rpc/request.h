@@ -149,6 +149,9 @@ struct rpc_answer rpc_fail_data(struct rpc_request *req, const struct error *err
 struct rpc_answer rpc_pending(struct rpc_request *req, void (*cancel)(void *arg), void *arg);
 void rpc_finish(struct rpc_request *req);
 void rpc_finish_error(struct rpc_request *req, const struct error *err);
+/* Ends the change that the handler began: takes it back when r says that something failed, else commits it
+ * under the method's name. r, or what the commit says. */
+int rpc_change_end(struct rpc_request *req, int r, struct error *err);
 /* As rpc_finish_error, with members for `data` as in rpc_fail_data. */
 void rpc_finish_data(struct rpc_request *req, const struct error *err, const struct buf *extra,
     unsigned count);

@@ -58,11 +58,8 @@ store_budget(struct rpc_request *req, const struct budget *b, struct error *err)
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if ((r = budgets_set(parts->budgets, parts->providers, b, err)) != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "budget.set", rpc_client(req), NULL, err);
+	r = budgets_set(parts->budgets, parts->providers, b, err);
+	return rpc_change_end(req, r, err);
 }
 
 struct rpc_answer

@@ -119,11 +119,8 @@ store_chain(struct rpc_request *req, const char *name, const struct wanted *w, s
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if ((r = chains_set(parts->chains, name, w->links, w->count, w->fall_on, err)) != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "chain.set", rpc_client(req), NULL, err);
+	r = chains_set(parts->chains, name, w->links, w->count, w->fall_on, err);
+	return rpc_change_end(req, r, err);
 }
 
 struct rpc_answer
@@ -174,10 +171,8 @@ rpc_chain_remove(struct rpc_request *req)
 		return rpc_fail_err(req, &err);
 	}
 	if ((r = changes_begin(parts->changes, &err)) == 0) {
-		if ((r = remove_chain(req, name, &err)) != 0)
-			changes_rollback(parts->changes);
-		else
-			r = changes_commit(parts->changes, "chain.remove", rpc_client(req), NULL, &err);
+		r = remove_chain(req, name, &err);
+		r = rpc_change_end(req, r, &err);
 	}
 	return r == 0 ? rpc_ok(req) : rpc_fail_err(req, &err);
 }

@@ -109,11 +109,7 @@ store_wish(struct rpc_request *req, const struct provider *pr, const struct wish
 	if (r == 0 && rpc_has(req, "weight"))
 		r = credentials_weigh(parts->credentials, pr, label,
 		    (unsigned)rpc_int(req, "weight", 1), err);
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	if ((r = changes_commit(parts->changes, "key.set", rpc_client(req), NULL, err)) != 0)
+	if ((r = rpc_change_end(req, r, err)) != 0)
 		return r;
 	credentials_scrub(parts->credentials);
 	if (w->kind == KEY_ENV)
@@ -205,9 +201,7 @@ rpc_key_delete(struct rpc_request *req)
 	if (changes_begin(parts->changes, &err) != 0)
 		return rpc_fail_err(req, &err);
 	r = credentials_delete(parts->credentials, pr, rpc_str(req, "label"), &err);
-	if (r != 0)
-		changes_rollback(parts->changes);
-	else if ((r = changes_commit(parts->changes, "key.delete", rpc_client(req), NULL, &err)) == 0)
+	if ((r = rpc_change_end(req, r, &err)) == 0)
 		credentials_scrub(parts->credentials);
 	return r == 0 ? rpc_ok(req) : rpc_fail_err(req, &err);
 }

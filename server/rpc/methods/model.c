@@ -257,19 +257,6 @@ model_result(struct rpc_request *req, const char *provider, const char *model)
 	return rpc_ok(req);
 }
 
-/* Ends a change: commits when all went well, else takes it back. */
-static int
-change_end(struct rpc_request *req, int r, struct error *err)
-{
-	const struct rpc_parts *parts = rpc_parts(req);
-
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, rpc_method(req)->name, rpc_client(req), NULL, err);
-}
-
 struct rpc_answer
 rpc_model_add(struct rpc_request *req)
 {
@@ -290,7 +277,7 @@ rpc_model_add(struct rpc_request *req)
 		return rpc_fail_err(req, &err);
 	r = models_add(parts->models, pr, model, rpc_str(req, "nick"),
 	    ttl_ms > 0 ? clock_wall_ms() + ttl_ms : 0, &err);
-	if (change_end(req, r, &err) != 0)
+	if (rpc_change_end(req, r, &err) != 0)
 		return rpc_fail_err(req, &err);
 	return model_result(req, pr->name, model);
 }
@@ -323,7 +310,7 @@ rpc_model_remove(struct rpc_request *req)
 	if ((r = changes_begin(parts->changes, &err)) == 0) {
 		r = models_remove(parts->models, providers_find(parts->providers, t.provider), t.model,
 		    &err);
-		r = change_end(req, r, &err);
+		r = rpc_change_end(req, r, &err);
 	}
 	a = r == 0 ? rpc_ok(req) : rpc_fail_err(req, &err);
 out:
@@ -355,7 +342,7 @@ rpc_model_nick(struct rpc_request *req)
 	if ((r = changes_begin(parts->changes, &err)) == 0) {
 		r = models_nick(parts->models, providers_find(parts->providers, t.provider), t.model,
 		    nick, &err);
-		r = change_end(req, r, &err);
+		r = rpc_change_end(req, r, &err);
 	}
 	a = r == 0 ? model_result(req, t.provider, t.model) : rpc_fail_err(req, &err);
 out:

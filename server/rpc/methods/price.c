@@ -171,18 +171,6 @@ make_own(const struct rpc_parts *parts, const struct provider *pr, const char *m
 	return r;
 }
 
-static int
-change_end(struct rpc_request *req, int r, struct error *err)
-{
-	const struct rpc_parts *parts = rpc_parts(req);
-
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, rpc_method(req)->name, rpc_client(req), NULL, err);
-}
-
 struct rpc_answer
 rpc_price_set(struct rpc_request *req)
 {
@@ -207,7 +195,7 @@ rpc_price_set(struct rpc_request *req)
 	}
 	if ((r = own_prices_set(parts->own_prices, pr, t.upstream, &row, &err)) == 0)
 		r = make_own(parts, pr, t.upstream, &err);
-	if (change_end(req, r, &err) != 0) {
+	if (rpc_change_end(req, r, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 		goto out;
 	}
@@ -246,7 +234,7 @@ rpc_price_remove(struct rpc_request *req)
 	    rpc_int(req, "above_tokens", 0), &err);
 	if (r == 0)
 		r = make_own(parts, pr, t.upstream, &err);
-	if (change_end(req, r, &err) != 0) {
+	if (rpc_change_end(req, r, &err) != 0) {
 		a = rpc_fail_err(req, &err);
 		goto out;
 	}

@@ -89,11 +89,8 @@ store_new(struct rpc_request *req, struct provider *p, struct error *err)
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
 	p->rev = changes_next_rev(parts->changes);
-	if ((r = providers_add(parts->providers, p, err)) != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "provider.add", rpc_client(req), NULL, err);
+	r = providers_add(parts->providers, p, err);
+	return rpc_change_end(req, r, err);
 }
 
 struct rpc_answer
@@ -174,11 +171,7 @@ store_changed(struct rpc_request *req, const char *name, const struct provider *
 	if ((r = providers_update(parts->providers, name, changed, fields, err)) == 0 && *moved)
 		r = credentials_origin_moved(parts->credentials,
 		    providers_find(parts->providers, changed->name), err);
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "provider.update", rpc_client(req), NULL, err);
+	return rpc_change_end(req, r, err);
 }
 
 struct rpc_answer
@@ -238,10 +231,7 @@ remove_stored(struct rpc_request *req, const struct provider *pr, bool own, bool
 	after = providers_find_id(parts->providers, before->id);
 	if (r == 0 && after != NULL && provider_origin_differs(before, after))
 		r = credentials_origin_moved(parts->credentials, after, err);
-	if (r != 0)
-		changes_rollback(parts->changes);
-	else if ((r = changes_commit(parts->changes, "provider.remove", rpc_client(req), NULL,
-	    err)) == 0)
+	if ((r = rpc_change_end(req, r, err)) == 0)
 		provider_users_scrub(&h);
 out:
 	provider_free(before);

@@ -121,11 +121,7 @@ store_choice(struct rpc_request *req, const char *scope, const struct target *t,
 	/* a switch everywhere takes effect at once, so it steps over an activated test session */
 	if (r == 0 && scope[0] == '\0' && !rpc_bool(req, "keep_session", false))
 		sessions_deactivate(parts->sessions, &r, err);
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "route.set", rpc_client(req), NULL, err);
+	return rpc_change_end(req, r, err);
 }
 
 static int
@@ -196,10 +192,7 @@ rpc_route_clear(struct rpc_request *req)
 			r = overrides_clear_id(parts->overrides, rpc_int(req, "id", 0), &err);
 		else
 			r = overrides_clear(parts->overrides, scope, &err);
-		if (r != 0)
-			changes_rollback(parts->changes);
-		else
-			r = changes_commit(parts->changes, "route.clear", rpc_client(req), NULL, &err);
+		r = rpc_change_end(req, r, &err);
 	}
 	a = r == 0 && switching_result(&s, &err) != NULL ? rpc_ok(req) : rpc_fail_err(req, &err);
 	switching_clear(&s);
@@ -221,10 +214,7 @@ rpc_route_undo(struct rpc_request *req)
 		/* what came before an activated test session is what lies below it */
 		if (scope[0] != '\0' || !sessions_deactivate(parts->sessions, &r, &err))
 			r = overrides_undo(parts->overrides, scope, &err);
-		if (r != 0)
-			changes_rollback(parts->changes);
-		else
-			r = changes_commit(parts->changes, "route.undo", rpc_client(req), NULL, &err);
+		r = rpc_change_end(req, r, &err);
 	}
 	a = r == 0 && switching_result(&s, &err) != NULL ? rpc_ok(req) : rpc_fail_err(req, &err);
 	switching_clear(&s);

@@ -71,18 +71,14 @@ pick(struct rpc_request *req, int64_t *id, struct error *err)
 /* Begins a change, does it, commits. */
 static int
 change(struct rpc_request *req, int (*act)(struct rpc_request *req, int64_t id, struct error *err),
-    int64_t id, const char *method, struct error *err)
+    int64_t id, struct error *err)
 {
 	const struct rpc_parts *parts = rpc_parts(req);
 	int r;
 
 	if ((r = changes_begin(parts->changes, err)) != 0)
 		return r;
-	if ((r = act(req, id, err)) != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	if ((r = changes_commit(parts->changes, method, rpc_client(req), NULL, err)) == 0)
+	if ((r = rpc_change_end(req, act(req, id, err), err)) == 0)
 		sessions_scrub(parts->sessions);
 	return r;
 }
@@ -117,7 +113,7 @@ rpc_session_activate(struct rpc_request *req)
 	struct pack *p;
 
 	switching_begin(&s, req, "");
-	if (change(req, activate, id, "session.activate", &err) != 0 ||
+	if (change(req, activate, id, &err) != 0 ||
 	    (p = switching_result(&s, &err)) == NULL) {
 		a = rpc_fail_err(req, &err);
 	} else {
@@ -159,7 +155,7 @@ rpc_session_extend(struct rpc_request *req)
 	struct error err = ERROR_INIT;
 	int64_t id;
 
-	if (pick(req, &id, &err) != 0 || change(req, extend, id, "session.extend", &err) != 0)
+	if (pick(req, &id, &err) != 0 || change(req, extend, id, &err) != 0)
 		return rpc_fail_err(req, &err);
 	if ((s = sessions_find(parts->sessions, id)) == NULL) {
 		sessions_unknown(parts->sessions, id, &err);
@@ -185,7 +181,7 @@ rpc_session_stop(struct rpc_request *req)
 	int64_t id;
 
 	switching_begin(&s, req, "");
-	if (pick(req, &id, &err) != 0 || change(req, stop, id, "session.stop", &err) != 0 ||
+	if (pick(req, &id, &err) != 0 || change(req, stop, id, &err) != 0 ||
 	    (p = switching_result(&s, &err)) == NULL) {
 		a = rpc_fail_err(req, &err);
 	} else {
@@ -286,7 +282,7 @@ rpc_session_keep(struct rpc_request *req)
 	int64_t id;
 
 	switching_begin(&s, req, "");
-	if (pick(req, &id, &err) != 0 || change(req, keep, id, "session.keep", &err) != 0 ||
+	if (pick(req, &id, &err) != 0 || change(req, keep, id, &err) != 0 ||
 	    (p = switching_result(&s, &err)) == NULL) {
 		a = rpc_fail_err(req, &err);
 	} else {

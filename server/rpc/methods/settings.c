@@ -85,11 +85,7 @@ store_value(struct rpc_request *req, enum setting which, const char *text, struc
 		return r;
 	r = text != NULL ? settings_set(parts->settings, which, text, err)
 	    : settings_reset(parts->settings, which, err);
-	if (r != 0) {
-		changes_rollback(parts->changes);
-		return r;
-	}
-	return changes_commit(parts->changes, "settings.set", rpc_client(req), NULL, err);
+	return rpc_change_end(req, r, err);
 }
 
 struct rpc_answer

@@ -26,11 +26,8 @@ rpc_team_id(struct rpc_request *req)
 		made = true;
 		if (changes_begin(parts->changes, &err) != 0)
 			return rpc_fail_err(req, &err);
-		if ((r = team_make_me(parts->team, &err)) != 0)
-			changes_rollback(parts->changes);
-		else
-			r = changes_commit(parts->changes, "team.id", rpc_client(req), NULL, &err);
-		if (r != 0)
+		r = team_make_me(parts->team, &err);
+		if (rpc_change_end(req, r, &err) != 0)
 			return rpc_fail_err(req, &err);
 		team_me(parts->team, &me);
 	}
