@@ -306,7 +306,8 @@ def test_the_topic_tells_what_today_came_to_once_a_second(daemon, provider, c):
         took = time.monotonic() - began
         events = usage_events(watcher, 2.5)
         assert 2 <= len(events) <= 3 + took, events
-        assert all(b[1] - a[1] > 0.9 for a, b in zip(events, events[1:]))
+        # those that came during the calls were read late: the last one was not
+        assert events[-1][1] - began > 0.9 * (len(events) - 1)
         last = events[-1][0]
         assert last["value"]["total"]["requests"] == 30 and last["op"] == "update" and last["key"] == "today"
         assert [(p["provider"], p["requests"]) for p in last["value"]["providers"]] == [("scripted", 30)]
