@@ -21,6 +21,7 @@
 /* The file: one "name number" a line. */
 struct noted {
 	int64_t generation, backup_ms, backwards_ms;
+	int64_t in_file; /* so many changes are in the file itself, whatever becomes of its log */
 };
 
 struct marks {
@@ -42,6 +43,8 @@ noted_member(struct noted *n, const char *name)
 		return &n->generation;
 	if (strcmp(name, "backup_ms") == 0)
 		return &n->backup_ms;
+	if (strcmp(name, "in_file") == 0)
+		return &n->in_file;
 	return strcmp(name, "backwards_ms") == 0 ? &n->backwards_ms : NULL;
 }
 
@@ -79,8 +82,9 @@ noted_write(const char *state_dir, const struct noted *n)
 		return -1;
 	fd = openat(dir, FILE_NAME ".new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd >= 0) {
-		r = dprintf(fd, "generation %" PRId64 "\nbackup_ms %" PRId64 "\nbackwards_ms %" PRId64 "\n",
-		    n->generation, n->backup_ms, n->backwards_ms) > 0 ? 0 : -1;
+		r = dprintf(fd, "generation %" PRId64 "\nbackup_ms %" PRId64 "\nbackwards_ms %" PRId64
+		    "\nin_file %" PRId64 "\n", n->generation, n->backup_ms, n->backwards_ms,
+		    n->in_file) > 0 ? 0 : -1;
 		close(fd);
 	}
 	if (r == 0)
@@ -155,21 +159,34 @@ change_counted(void *arg)
 		loop_timer_start(m->timer, SAVE_MS);
 }
 
+/* From now on; not a moment before it is so. */
+static void
+note_generation(struct marks *m)
+{
+	m->noted.generation = m->generation;
+	if (store_log_is_empty(m->store))
+		m->noted.in_file = m->generation;
+}
+
 static void
 judge(struct marks *m)
 {
-	bool fits;
+	int64_t beneath = store_count_beneath_log(m->store);
+	bool fits, older_file;
 
 	m->generation = generation_read(m, &fits);
-	if (fits && m->generation >= m->noted.generation) {
-		m->noted.generation = m->generation;
+	/* a copy that was put back beneath a log that was not its own: the log's count says nothing of it */
+	older_file = beneath >= 0 && beneath < m->noted.in_file;
+	if (fits && m->generation >= m->noted.generation && !older_file) {
+		note_generation(m);
 		return;
 	}
 	log_warn("the state went backwards: an older copy of the database was put back, or it was edited",
-	    LOG_TEXT("file", store_path(m->store)), LOG_INT("changes", m->generation),
-	    LOG_INT("were", m->noted.generation));
+	    LOG_TEXT("file", store_path(m->store)), LOG_INT("changes", older_file ? beneath : m->generation),
+	    LOG_INT("were", older_file ? m->noted.in_file : m->noted.generation));
+	m->noted.in_file = 0;
+	note_generation(m);
 	m->noted.backwards_ms = clock_wall_ms();
-	m->noted.generation = m->generation;
 	save(m);
 	/* told once: from here on it counts as ours */
 	if (store_begin(m->store) == 0) {
@@ -237,7 +254,9 @@ marks_restored(struct marks *m)
 {
 	bool fits;
 
-	m->generation = m->noted.generation = generation_read(m, &fits);
+	m->generation = generation_read(m, &fits);
+	m->noted.in_file = 0;
+	note_generation(m);
 	m->noted.backwards_ms = 0;
 	save(m);
 }
@@ -248,6 +267,6 @@ marks_forget(const char *state_dir)
 	struct noted n;
 
 	noted_read(state_dir, &n);
-	n.generation = n.backwards_ms = 0;
+	n.generation = n.in_file = n.backwards_ms = 0;
 	noted_write(state_dir, &n);
 }

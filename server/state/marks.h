@@ -3,8 +3,9 @@
  *
  * The database counts its changes under a MAC of the vault; the count is noted outside as well, a moment
  * later. A database with a smaller count than was noted, or with a MAC that does not fit, is an older copy
- * that somebody put back, or was edited: that is told once and remembered. It is no defence against who puts
- * back both. */
+ * that somebody put back, or was edited: that is told once and remembered. So is a copy that was put back
+ * beneath the log of a crash: the file by itself has a smaller count than was in it. It is no defence against
+ * who puts back both. */
 #ifndef SERVER_STATE_MARKS_H
 #define SERVER_STATE_MARKS_H
 

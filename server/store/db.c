@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/buf.h"
 #include "protocol/base/str.h"
 #include "server/base/log.h"
 #include "server/store/inspection.h"
@@ -20,6 +21,7 @@ db_connect(const char *path, struct store **out)
 	int rc;
 
 	s->path = xstrdup(path);
+	s->beneath_log = -1;
 	rc = sqlite3_open_v2(path, &s->db, flags, NULL);
 	if (s->db == NULL || rc != SQLITE_OK) {
 		db_close(s);
@@ -33,6 +35,24 @@ db_connect(const char *path, struct store **out)
 	sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
 	*out = s;
 	return SQLITE_OK;
+}
+
+/* https://www.sqlite.org/uri.html: immutable takes no lock, and no log is looked for. */
+char *
+db_file_alone_uri(const char *path)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+	struct buf b = BUF_INIT;
+
+	buf_adds(&b, "file:");
+	for (const char *p = path; *p != '\0'; p++) {
+		if (strchr(plain, *p) != NULL)
+			buf_addc(&b, *p);
+		else
+			buf_addf(&b, "%%%02X", (unsigned)(unsigned char)*p);
+	}
+	buf_adds(&b, "?mode=ro&immutable=1");
+	return buf_steal(&b, NULL);
 }
 
 int

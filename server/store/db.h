@@ -24,6 +24,7 @@ struct store {
 	bool in_tx;
 	bool unseen;  /* too large to be looked at as a whole when it was opened */
 	bool damaged; /* found after the start: nothing is written to it, until another one lies there */
+	int64_t beneath_log; /* store_count_beneath_log */
 	bool held;    /* nothing moves from the log into the file */
 	struct inspection *inspection; /* NULL = none goes on */
 	int copying; /* backups that read from this connection */
@@ -42,6 +43,8 @@ struct store {
 
 /* Connects to the file at path (absolute, no link in it) and sets nothing that reads it yet. */
 int db_connect(const char *path, struct store **out);
+/* How SQLite opens the file at path alone, without a lock and whatever log lies beside it; caller frees. */
+char *db_file_alone_uri(const char *path);
 /* The pragmas every connection runs with; the first to read the file. Returns an SQLite code. */
 int db_configure(struct store *s);
 void db_close(struct store *s);

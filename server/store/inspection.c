@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/base/buf.h"
 #include "protocol/base/str.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -29,24 +28,6 @@ struct inspection {
 	void (*found)(void *arg, const struct error *err);
 	void *arg;
 };
-
-/* https://www.sqlite.org/uri.html: immutable takes no lock, and no log is looked for. */
-static char *
-uri_of(const char *path)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
-	struct buf b = BUF_INIT;
-
-	buf_adds(&b, "file:");
-	for (const char *p = path; *p != '\0'; p++) {
-		if (strchr(plain, *p) != NULL)
-			buf_addc(&b, *p);
-		else
-			buf_addf(&b, "%%%02X", (unsigned)(unsigned char)*p);
-	}
-	buf_adds(&b, "?mode=ro&immutable=1");
-	return buf_steal(&b, NULL);
-}
 
 /* ---- the thread ---- */
 
@@ -161,7 +142,7 @@ store_inspect(struct store *s, struct loop *loop, void (*found)(void *arg, const
 	i->loop = loop;
 	i->found = found;
 	i->arg = arg;
-	i->uri = uri_of(s->path);
+	i->uri = db_file_alone_uri(s->path);
 	i->began_ms = clock_monotonic_ms();
 	s->inspection = i;
 	hold(s, true);

@@ -137,6 +137,8 @@ open_file(const struct db_dir *d, const struct database *is, enum opening how, s
 	} else {
 		r = db_file_error(path, rc, err);
 	}
+	if (r == 0 && how == OPEN_OR_CREATE)
+		s->beneath_log = wal_end_count_beneath(path);
 	if (r == 0)
 		r = check_identity(s, how, &version, err);
 	if (r != 0 && s != NULL)

@@ -28,6 +28,12 @@ int store_open_usage(const char *data_dir, struct store **out, struct error *err
 bool store_unseen(const struct store *s);
 void store_close(struct store *s);
 const char *store_path(const struct store *s);
+/* How many changes (meta "generation") the file held by itself when it was opened with a log beside it; -1:
+ * no log, or it could not be told. SQLite takes any log for the file's own, also one that is newer than a
+ * copy that was put back under it; what it holds is in the file by now. */
+int64_t store_count_beneath_log(const struct store *s);
+/* All that was committed is in the file. */
+bool store_log_is_empty(struct store *s);
 /* True after an I/O error: reads go on, writes return MP_E_STORAGE. */
 bool store_read_only(const struct store *s);
 

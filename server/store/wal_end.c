@@ -1,7 +1,10 @@
 #include "server/store/wal_end.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "protocol/base/buf.h"
 #include "server/store/db.h"
 
 /* https://www.sqlite.org/fileformat2.html section 4.1 */
@@ -84,4 +87,58 @@ wal_end_cut(struct store *s)
 		rc = file->pMethods->xTruncate(file, should_be);
 	s->wal_end.uncut = rc != SQLITE_OK;
 	return rc;
+}
+
+/* ---- beneath the log ---- */
+
+static bool
+has_log(const char *path)
+{
+	struct buf log = BUF_INIT;
+	struct stat st;
+	bool has;
+
+	buf_addf(&log, "%s-wal", path);
+	has = !log.failed && stat(buf_str(&log), &st) == 0 && st.st_size > 0;
+	buf_clear(&log);
+	return has;
+}
+
+int64_t
+wal_end_count_beneath(const char *path)
+{
+	int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE |
+	    SQLITE_OPEN_PRIVATECACHE;
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	int64_t count = -1;
+	char *uri;
+
+	if (!has_log(path))
+		return -1;
+	uri = db_file_alone_uri(path);
+	/* a file that a power cut left half written tells nothing: its log mends it */
+	if (sqlite3_open_v2(uri, &db, flags, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'", -1,
+	    &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+		count = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	free(uri);
+	return count > 0 ? count : -1;
+}
+
+int64_t
+store_count_beneath_log(const struct store *s)
+{
+	return s->beneath_log;
+}
+
+bool
+store_log_is_empty(struct store *s)
+{
+	sqlite3_file *file = log_file(s);
+	sqlite3_int64 n = 0;
+
+	return file != NULL && file->pMethods->xFileSize(file, &n) == SQLITE_OK && n == 0;
 }

@@ -22,5 +22,7 @@ struct wal_end {
 void wal_end_watch(struct store *s, bool log_is_empty);
 /* Cuts off what was not acknowledged, outside of a transaction. 0 or an SQLite code: it is still there. */
 int wal_end_cut(struct store *s);
+/* What the file at path holds by itself, when there is a log beside it: see store_count_beneath_log. */
+int64_t wal_end_count_beneath(const char *path);
 
 #endif

@@ -464,6 +464,29 @@ def test_F25_an_older_copy_put_back_is_told_once_and_works(daemon, outside):
     assert "went backwards" not in out and "the last one was made just now" in out
 
 
+def test_F25_an_older_copy_beneath_the_log_of_a_crash_is_told(daemon):
+    """The log is newer than the copy and says so; what it does not hold is as old as the copy."""
+    own_provider(daemon, "lab")
+    daemon.stop()
+    old = (daemon.data / "state.db").read_bytes()
+    daemon.start()
+    own_provider(daemon, "newer")
+    for how in (daemon.restart, lambda: (daemon.kill(), daemon.start())):  # the controls
+        how()
+        daemon.mpc("switch", "echo:again", check=0)
+        assert said_backwards(daemon) == 0
+    time.sleep(0.5)
+    daemon.kill()
+    assert (daemon.data / "state.db-wal").stat().st_size > 0
+    (daemon.data / "state.db").write_bytes(old)
+    daemon.start()
+    assert said_backwards(daemon) == 1 and "went backwards" in daemon.mpc("doctor").out
+    daemon.mpc("switch", "echo:new", check=0)
+    for how in (lambda: (daemon.kill(), daemon.start()), daemon.restart):
+        how()
+        assert said_backwards(daemon) == 1 and active(daemon) == "echo:new"
+
+
 def test_F25_an_edited_count_is_told(daemon):
     own_provider(daemon, "lab")
     daemon.stop()
