@@ -83,6 +83,10 @@ db_file_newer(const char *path, int64_t version, const struct schema *schema, st
 int
 db_file_damaged(const char *path, const char *why, struct error *err)
 {
+	static const char heading[] = "*** in database main ***\n"; /* SQLite's own, over what it found */
+
+	if (strncmp(why, heading, sizeof heading - 1) == 0)
+		why += sizeof heading - 1;
 	error_set(err, MP_E_STORAGE, "the database %s is damaged: %s", path, why);
 	error_hint(err, "the file was kept as it is; bring back a backup with: mpc restore FILE (or move "
 			"it away to start with an empty one)");
