@@ -141,7 +141,7 @@ def test_passwd_on_a_terminal_offers_to_delete_the_key_file(daemon):
     t.expect("Passphrase: ")
     t.type("not these words\n")
     t.expect("the passphrase is wrong; the next try waits 1 s")
-    t.expect("Passphrase: ")
+    t.expect("Passphrase: ", after="the next try waits")
     t.type(WORDS + "\n")
     t.expect("The keys are open (passphrase).")
     assert t.wait() == 0

@@ -116,14 +116,19 @@ class Terminal:
             return data
         return None
 
-    def expect(self, text, timeout=15):
+    def expect(self, text, timeout=15, after=""):
+        """Waits for a text; `after` is one that was seen and comes before it."""
         want = text.encode() if isinstance(text, str) else text
         deadline = time.monotonic() + timeout
-        while want not in self.output:
+
+        def there():
+            return self.output.find(want, max(0, self.output.find(after.encode()))) >= 0
+
+        while not there():
             assert time.monotonic() < deadline, f"never saw {want!r} in {self.output!r}"
             if self.read() == b"":
                 break
-        assert want in self.output, f"ended without {want!r}: {self.output!r}"
+        assert there(), f"ended without {want!r}: {self.output!r}"
 
     def wait(self, timeout=15):
         """Reads to the end; the exit code (128 + N for a signal)."""
