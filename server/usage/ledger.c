@@ -135,19 +135,20 @@ ledger_add(struct ledger *l, const struct usage_row *row)
 	struct waiting_row *w;
 
 	cap_row(&seen);
+	seen.id = next_id(l);
 	if (l->count >= LEDGER_WAITING_MAX) {
 		l->lost++;
 		if (!l->losing)
 			log_error("usage is not recorded any more: it cannot be written",
 			    LOG_TEXT("path", store_path(l->store)));
 		l->losing = true;
+		tell(l, &seen); /* it was spent all the same: a budget knows no way around it */
 		return;
 	}
 	if (l->count == l->size) {
 		l->size = l->size > 0 ? l->size * 2 : 16;
 		l->waiting = xrealloc(l->waiting, l->size * sizeof(struct waiting_row *));
 	}
-	seen.id = next_id(l);
 	w = copy_row(&seen);
 	l->waiting[l->count++] = w;
 	if (!loop_timer_running(l->retry))

@@ -45,7 +45,7 @@ int64_t ledger_waiting(const struct ledger *l); /* rows not written yet */
 int64_t ledger_lost(const struct ledger *l);    /* rows since the start */
 struct store *ledger_store(struct ledger *l); /* for backups; borrowed */
 
-/* Hears of each row when it was added, before it is in the file. At most eight. */
+/* Hears of each row when it was added, before it is in the file; also of one that is lost. At most eight. */
 void ledger_subscribe(struct ledger *l, void (*on_row)(void *arg, const struct usage_row *row), void *arg);
 void ledger_unsubscribe(struct ledger *l, void *arg);
 

@@ -441,14 +441,23 @@ F01_test_ledger__kill_9_after_the_turn_loses_nothing(void **state)
 }
 
 static void
+count_heard(void *arg, const struct usage_row *row)
+{
+	(void)row;
+	++*(int *)arg;
+}
+
+static void
 F14_test_ledger__a_full_disk_makes_rows_wait(void **state)
 {
 	struct desk *d = *state;
 	struct usage_row row = a_row("a", "m");
 	struct error err = ERROR_INIT;
 	struct rlimit before, tight;
+	int heard = 0;
 
 	signal(SIGXFSZ, SIG_IGN);
+	ledger_subscribe(d->ledger, count_heard, &heard);
 	ledger_add(d->ledger, &row);
 	assert_int_equal(ledger_flush(d->ledger), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -461,6 +470,8 @@ F14_test_ledger__a_full_disk_makes_rows_wait(void **state)
 	for (int i = 0; i < LEDGER_WAITING_MAX; i++)
 		ledger_add(d->ledger, &row);
 	assert_int_equal(ledger_lost(d->ledger), 200); /* counted, not silently gone */
+	assert_int_equal(heard, 1 + LEDGER_WAITING_MAX + 200); /* budgets hear of each */
+	ledger_unsubscribe(d->ledger, &heard);
 	assert_int_equal(ledger_waiting(d->ledger), LEDGER_WAITING_MAX);
 	assert_true(ledger_failing(d->ledger));
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
