@@ -341,7 +341,7 @@ def test_edit_notices_who_was_faster(daemon):
     t.expect("Apply this?")
     # merged by hand
     (daemon.home / "editor").write_text('#!/bin/sh\nsed -i "s/#session_duration: 30m/session_duration: 2h/" "$1"\n')
-    t.output = b""
+    t.forget()
     t.type("e\n")
     t.expect("settings.lock_idle: 1h")
     t.expect("Apply this?")

@@ -96,6 +96,7 @@ class Terminal:
 
     def __init__(self, argv, env, cwd, text=None):
         self.output = b""
+        self.seen = 0  # of the output, by expect
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(cwd)
@@ -116,19 +117,18 @@ class Terminal:
             return data
         return None
 
-    def expect(self, text, timeout=15, after=""):
-        """Waits for a text; `after` is one that was seen and comes before it."""
+    def expect(self, text, timeout=15):
+        """Waits for a text behind those that were expected before."""
         want = text.encode() if isinstance(text, str) else text
         deadline = time.monotonic() + timeout
+        while (at := self.output.find(want, self.seen)) < 0:
+            assert time.monotonic() < deadline, f"never saw {want!r} in {self.output[self.seen:]!r}"
+            if self.read() == b"" and want not in self.output[self.seen:]:
+                raise AssertionError(f"ended without {want!r}: {self.output[self.seen:]!r}")
+        self.seen = at + len(want)
 
-        def there():
-            return self.output.find(want, max(0, self.output.find(after.encode()))) >= 0
-
-        while not there():
-            assert time.monotonic() < deadline, f"never saw {want!r} in {self.output!r}"
-            if self.read() == b"":
-                break
-        assert there(), f"ended without {want!r}: {self.output!r}"
+    def forget(self):
+        self.output, self.seen = b"", 0
 
     def wait(self, timeout=15):
         """Reads to the end; the exit code (128 + N for a signal)."""
